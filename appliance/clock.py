@@ -1,0 +1,37 @@
+"""The machine's clock. Nothing else in the program reads it; everything else is given one."""
+
+import threading
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """What the program knows of time."""
+
+    def now(self) -> float:
+        """UTC, in seconds since 1970. It may jump when the machine's clock is set."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds on a line that never goes back. Only differences mean something."""
+        ...
+
+    def wait(self, stop: threading.Event, seconds: float) -> bool:
+        """Wait until `stop` is set, `seconds` at most; say whether it is set."""
+        ...
+
+
+class SystemClock:
+    """The clock of the machine the program runs on."""
+
+    def now(self) -> float:
+        """UTC, in seconds since 1970."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Seconds on a line that never goes back."""
+        return time.monotonic()
+
+    def wait(self, stop: threading.Event, seconds: float) -> bool:
+        """Wait until `stop` is set, `seconds` at most; say whether it is set."""
+        return stop.wait(max(0.0, seconds))

@@ -1,0 +1,94 @@
+"""The only starter of threads: named loops that are restarted when they fail, and stopped together.
+
+A loop is a plain function of a stop event. It returns when its work is done or the event is set; it
+raises only when it is broken, and is then started again after a pause that grows with each failure.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from appliance.clock import Clock
+
+Loop = Callable[[threading.Event], None]
+
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 30.0
+# A loop that ran this long before it failed begins again with the first pause.
+HEALTHY_AFTER_S = 60.0
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Task:
+    """One supervised loop, and how it fares."""
+
+    name: str
+    loop: Loop
+    restart: bool
+    stop: threading.Event = field(default_factory=threading.Event)
+    done: threading.Event = field(default_factory=threading.Event)
+    failures: int = 0
+    last_error: str = ""
+
+
+class Supervisor:
+    """Starts loops on threads of their own, restarts what fails, stops all of it in order.
+
+    `stop` ends the tasks in the reverse order of their start, each given its time: what consumes
+    is started before what produces, so producers end first and consumers drain.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._tasks: list[tuple[Task, threading.Thread]] = []
+
+    def start(self, name: str, loop: Loop, *, restart: bool = True) -> Task:
+        """Run `loop` on a new thread called `name`; with `restart`, again whenever it raises."""
+        task = Task(name, loop, restart)
+        thread = threading.Thread(target=self._supervise, args=(task,), name=name, daemon=True)
+        self._tasks.append((task, thread))
+        thread.start()
+        return task
+
+    def stop(self, timeout_s: float) -> list[str]:
+        """Stop every task, last started first, within `timeout_s` in all; name those that hang."""
+        deadline = self._clock.monotonic() + timeout_s
+        hanging = []
+        for task, thread in reversed(self._tasks):
+            task.stop.set()
+            thread.join(max(0.0, deadline - self._clock.monotonic()))
+            if thread.is_alive():
+                hanging.append(task.name)
+        self._tasks.clear()
+        return hanging
+
+    @property
+    def tasks(self) -> list[Task]:
+        """All tasks in the order of their start."""
+        return [task for task, _ in self._tasks]
+
+    def _supervise(self, task: Task) -> None:
+        pause_s = FIRST_PAUSE_S
+        try:
+            while not task.stop.is_set():
+                began = self._clock.monotonic()
+                try:
+                    task.loop(task.stop)
+                except Exception as error:
+                    task.failures += 1
+                    task.last_error = f"{type(error).__name__}: {error}"
+                    log.exception("loop failed", loop=task.name, failures=task.failures)
+                    if not task.restart:
+                        return
+                else:
+                    return
+                if self._clock.monotonic() - began > HEALTHY_AFTER_S:
+                    pause_s = FIRST_PAUSE_S
+                self._clock.wait(task.stop, pause_s)
+                pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
+        finally:
+            task.done.set()

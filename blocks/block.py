@@ -1,0 +1,230 @@
+"""What a block is: a manifest of settings, a `run` with typed inputs, a result with typed outputs.
+
+Every name is written once. Settings are the manifest's fields, inputs the parameters of `run`,
+outputs the fields of what `run` returns; `@block` reads them, and the engine checks wires by them.
+"""
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Protocol, TypeVar, get_type_hints
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+from blocks.data import Detections, Event, Frame, Image
+from blocks.geometry import Units
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Marks a setting that names something outside the workflow: a model, a connection."""
+
+    kind: str
+
+
+ModelName = Annotated[str, Field(min_length=1), Names("model")]
+ConnectionName = Annotated[str, Field(min_length=1), Names("connection")]
+
+
+class Manifest(BaseModel):
+    """The settings of a step: fixed when the pipeline starts; a key it does not know is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ShapeManifest(Manifest):
+    """Settings with lines or zones in them, and what their numbers count."""
+
+    units: Units = Field(
+        default=Units.RELATIVE, description="`relative` (0..1 of the frame) or `pixels`."
+    )
+
+    @field_validator("*")
+    @classmethod
+    def _points_fit_their_units(cls, value: Any, info: ValidationInfo) -> Any:
+        # `units` comes first, so it is known when the shapes are looked at.
+        if info.data.get("units") is Units.RELATIVE and _is_shape(value):
+            for x, y in value:
+                if not (0.0 <= x <= 1.0 and 0.0 <= y <= 1.0):
+                    raise ValueError(
+                        f"the point [{x:g}, {y:g}] is outside 0..1 of the frame "
+                        "(for pixels, set `units: pixels`)"
+                    )
+        return value
+
+
+def _is_shape(value: Any) -> bool:
+    return isinstance(value, tuple) and all(isinstance(p, tuple) and len(p) == 2 for p in value)
+
+
+class Detector(Protocol):
+    """A loaded model that finds boxes."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the classes it knows."""
+        ...
+
+    def detect(self, image: Image, confidence: float | None = None) -> Detections:
+        """Boxes at least this sure (by default the model's own bar), in the frame's pixels."""
+        ...
+
+
+class Host(Protocol):
+    """What the daemon lends to model blocks."""
+
+    def detector(self, model: str) -> Detector:
+        """The detection model of that name. Raises LookupError with a sentence if there is none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a step stands, for texts that name it. Bound by its type to a block's constructor."""
+
+    workflow: str
+    pipeline: str
+    camera: str
+    step: str
+
+    def fill(self, template: str, label: str = "") -> str:
+        """Put the names into a text: `{camera} {pipeline} {workflow} {step} {label}`.
+
+        Raises:
+            ValueError: the text has a brace with no name of these in it.
+        """
+        known = {"camera": self.camera, "pipeline": self.pipeline, "workflow": self.workflow}
+        known |= {"step": self.step, "label": label}
+        return _fill(template, known)
+
+
+_PLACE = re.compile(r"\{\{|\}\}|\{(\w*)\}|[{}]")
+TEMPLATE_NAMES = ("camera", "pipeline", "workflow", "step", "label")
+
+
+def _fill(template: str, known: Mapping[str, str]) -> str:
+    def put(match: re.Match[str]) -> str:
+        if match[0] in ("{{", "}}"):
+            return match[0][0]
+        name = match[1]
+        if not name or name not in known:
+            names = ", ".join(f"{{{name}}}" for name in known)
+            raise ValueError(
+                f"{match[0]} is not a place in a text; there are {names}, and {{{{ for a brace"
+            )
+        return known[name]
+
+    return _PLACE.sub(put, template)
+
+
+def _checked_template(template: str) -> str:
+    _fill(template, dict.fromkeys(TEMPLATE_NAMES, ""))
+    return template
+
+
+Template = Annotated[str, AfterValidator(_checked_template)]
+"""A text with places such as `{camera}` in it, checked when the manifest is made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One input of a block: its annotation, and what it is when it is left out."""
+
+    name: str
+    annotation: Any
+    required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BlockType:
+    """A registered block, as the engine sees it."""
+
+    name: str
+    version: int
+    manifest: type[Manifest]
+    cls: type[Any]
+    inputs: Mapping[str, Parameter]
+    outputs: Mapping[str, Any]
+    frame_parameter: str | None
+    constructor: Mapping[str, type[Any]]
+    emits: bool
+
+    @property
+    def type(self) -> str:
+        """The name a workflow file uses: `name@version`."""
+        return f"{self.name}@{self.version}"
+
+
+T = TypeVar("T")
+_TYPE = re.compile(r"([a-z][a-z0-9_]*)@([1-9][0-9]*)")
+
+
+def block(type_: str, manifest: type[Manifest]) -> Callable[[type[T]], type[T]]:
+    """Make a class a block called `name@version`.
+
+    The class has `__init__(self, manifest, …)`, further parameters being bound by their types
+    (Host, Origin), and `run`, whose parameters are its inputs; one of type Frame is bound by the
+    engine. `run` returns a NamedTuple of outputs, or an Event (a sink); None is: all absent.
+
+    Raises:
+        TypeError: the class does not keep to that.
+    """
+
+    def register(cls: type[T]) -> type[T]:
+        match = _TYPE.fullmatch(type_)
+        if not match:
+            raise TypeError(f"{cls.__qualname__}: a block's type is name@version, not {type_!r}")
+        cls.block_type = _describe(cls, match[1], int(match[2]), manifest)  # type: ignore[attr-defined]
+        return cls
+
+    return register
+
+
+def _describe(cls: type[Any], name: str, version: int, manifest: type[Manifest]) -> BlockType:
+    run = getattr(cls, "run", None)
+    if run is None:
+        raise TypeError(f"{cls.__qualname__}: a block has a method run")
+    hints = get_type_hints(run, include_extras=True)
+    result = hints.pop("return", None)
+    inputs: dict[str, Parameter] = {}
+    frame_parameter = None
+    for parameter in list(inspect.signature(run).parameters.values())[1:]:
+        if parameter.name not in hints:
+            raise TypeError(f"{cls.__qualname__}.run: the parameter {parameter.name} has no type")
+        if hints[parameter.name] is Frame:
+            frame_parameter = parameter.name
+            continue
+        required = parameter.default is inspect.Parameter.empty
+        inputs[parameter.name] = Parameter(parameter.name, hints[parameter.name], required)
+    clash = set(inputs) & set(manifest.model_fields)
+    if clash:
+        raise TypeError(f"{cls.__qualname__}: {clash.pop()} is both a setting and an input")
+    return BlockType(
+        name=name,
+        version=version,
+        manifest=manifest,
+        cls=cls,
+        inputs=inputs,
+        outputs=_outputs(cls, result),
+        frame_parameter=frame_parameter,
+        constructor=_constructor(cls),
+        emits=result is Event,
+    )
+
+
+def _outputs(cls: type[Any], result: Any) -> dict[str, Any]:
+    if result is Event:
+        return {}
+    if isinstance(result, type) and issubclass(result, tuple) and hasattr(result, "_fields"):
+        return get_type_hints(result, include_extras=True)
+    raise TypeError(f"{cls.__qualname__}.run: returns a NamedTuple of outputs, or an Event")
+
+
+def _constructor(cls: type[Any]) -> dict[str, type[Any]]:
+    hints = get_type_hints(cls.__init__)
+    names = list(inspect.signature(cls.__init__).parameters)[2:]
+    for name in names:
+        if hints.get(name) not in (Host, Origin):
+            raise TypeError(f"{cls.__qualname__}.__init__: {name} is neither a Host nor an Origin")
+    return {name: hints[name] for name in names}

@@ -1,0 +1,304 @@
+"""What flows through a workflow: images, frames, detections and events. All of it is frozen.
+
+Units: pixels of the frame for coordinates, x to the right and y downward; seconds for time.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, Literal, Self
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+PixelFormat = Literal["bgr24", "yuv420p"]
+Matrix = Literal["bt601", "bt709"]
+ClockState = Literal["synchronised", "unsynchronised"]
+
+# Luma weights of red and blue, of ITU-R BT.601 and BT.709.
+_WEIGHTS: dict[Matrix, tuple[float, float]] = {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722)}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Image:
+    """Pixels, and where they lie in the frame.
+
+    `planes` are read-only arrays: one of (height, width, 3) for `bgr24`; Y of (height, width) and
+    U, V of half that size, rounded up, for `yuv420p`. What is asked for is made on demand and kept.
+
+    `offset` is the place of the top left corner in the frame, and `scale` the frame pixels for each
+    pixel here, both as (x, y); `frame_size` is (width, height) of the frame it was cut from.
+    """
+
+    planes: tuple[Pixels, ...]
+    pixel_format: PixelFormat = "bgr24"
+    matrix: Matrix = "bt601"
+    full_range: bool = False
+    offset: tuple[float, float] = (0.0, 0.0)
+    scale: tuple[float, float] = (1.0, 1.0)
+    frame_size: tuple[int, int] = (0, 0)
+    _made: dict[tuple[str, int, int], Pixels] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "planes", tuple(_read_only(plane) for plane in self.planes))
+        if self.frame_size == (0, 0):
+            object.__setattr__(self, "frame_size", (self.width, self.height))
+
+    @classmethod
+    def from_bgr(cls, pixels: Pixels) -> Self:
+        """An image of an array of (height, width, 3) in OpenCV's order of colours."""
+        if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or not pixels.size:
+            raise ValueError(
+                "an image is an array of (height, width, 3) of uint8, "
+                f"not {pixels.shape} of {pixels.dtype}"
+            )
+        return cls((pixels,))
+
+    @property
+    def width(self) -> int:
+        """Pixels from left to right."""
+        return int(self.planes[0].shape[1])
+
+    @property
+    def height(self) -> int:
+        """Pixels from top to bottom."""
+        return int(self.planes[0].shape[0])
+
+    @property
+    def bgr(self) -> Pixels:
+        """All pixels, (height, width, 3), read-only."""
+        if self.pixel_format == "bgr24":
+            return self.planes[0]
+        return self._keep(("bgr", 0, 0), lambda: self._convert(self.planes, "bgr"))
+
+    def rgb(self, width: int, height: int) -> Pixels:
+        """The image resized to (height, width, 3), red first, read-only."""
+        return self._keep(("rgb", width, height), lambda: self._resized_rgb(width, height))
+
+    def luma(self, height: int) -> Pixels:
+        """Brightness only, (height, width), the width following the image's own proportions."""
+        width = max(1, round(self.width * height / self.height))
+        return self._keep(("luma", width, height), lambda: self._resized_luma(width, height))
+
+    def crop(self, xyxy: NDArray[np.float32] | tuple[float, float, float, float]) -> "Image":
+        """The part inside a box given in frame coordinates; clipped, but never empty."""
+        (left, top), (sx, sy) = self.offset, self.scale
+        x1, y1, x2, y2 = (float(v) for v in xyxy)
+        x1, x2 = _span((x1 - left) / sx, (x2 - left) / sx, self.width)
+        y1, y2 = _span((y1 - top) / sy, (y2 - top) / sy, self.height)
+        pixels = self.bgr[int(y1) : int(y2), int(x1) : int(x2)]
+        offset = (left + x1 * sx, top + y1 * sy)
+        return Image((pixels,), offset=offset, scale=self.scale, frame_size=self.frame_size)
+
+    def to_frame(self, xyxy: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Boxes (N, 4) given in pixels of this image, in pixels of the frame."""
+        factor = np.array([*self.scale, *self.scale], np.float32)
+        shift = np.array([*self.offset, *self.offset], np.float32)
+        return np.asarray(xyxy * factor + shift, np.float32)
+
+    def _keep(self, key: tuple[str, int, int], make: Callable[[], Pixels]) -> Pixels:
+        found = self._made.get(key)
+        # Two threads may make it twice; setdefault lets both use the same one.
+        return found if found is not None else self._made.setdefault(key, _read_only(make()))
+
+    def _resized_rgb(self, width: int, height: int) -> Pixels:
+        if self.pixel_format == "bgr24":
+            small = cv2.resize(self.planes[0], (width, height))
+            return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2RGB), np.uint8)
+        half = ((width + 1) // 2, (height + 1) // 2)
+        sizes = ((width, height), half, half)
+        small_planes = tuple(
+            np.asarray(cv2.resize(plane, size), np.uint8)
+            for plane, size in zip(self.planes, sizes, strict=True)
+        )
+        return self._convert(small_planes, "rgb")
+
+    def _resized_luma(self, width: int, height: int) -> Pixels:
+        full = self.planes[0]
+        if self.pixel_format == "bgr24":
+            full = np.asarray(cv2.cvtColor(full, cv2.COLOR_BGR2GRAY), np.uint8)
+        return np.asarray(cv2.resize(full, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+    def _convert(self, planes: tuple[Pixels, ...], order: Literal["bgr", "rgb"]) -> Pixels:
+        y, u, v = planes
+        height, width = y.shape
+        if self.matrix == "bt601" and not self.full_range and width % 2 == 0 and height % 2 == 0:
+            # OpenCV's own conversion is of this one kind, and several times as fast.
+            i420 = np.concatenate([y.reshape(-1), u.reshape(-1), v.reshape(-1)])
+            code = cv2.COLOR_YUV2BGR_I420 if order == "bgr" else cv2.COLOR_YUV2RGB_I420
+            return np.asarray(cv2.cvtColor(i420.reshape(height * 3 // 2, width), code), np.uint8)
+        big_u = cv2.resize(u, (width, height), interpolation=cv2.INTER_NEAREST)
+        big_v = cv2.resize(v, (width, height), interpolation=cv2.INTER_NEAREST)
+        merged = cv2.merge([y, big_u, big_v])
+        transform = _yuv_to_rgb(self.matrix, full_range=self.full_range)
+        if order == "bgr":
+            transform = transform[::-1].copy()
+        return np.asarray(cv2.transform(merged, transform), np.uint8)
+
+
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def _column(name: str, column: NDArray[Any], count: int) -> NDArray[Any]:
+    if len(column) != count:
+        raise ValueError(f"{name} has {len(column)} rows where xyxy has {count}")
+    return _read_only(column)
+
+
+def _span(low: float, high: float, size: int) -> tuple[float, float]:
+    start = min(max(np.floor(low), 0), size - 1)
+    return float(start), float(min(max(np.ceil(high), start + 1), size))
+
+
+def _yuv_to_rgb(matrix: Matrix, *, full_range: bool) -> NDArray[np.float32]:
+    """The (3, 4) affine map from 8-bit YUV to RGB of ITU-R BT.601 or BT.709."""
+    red, blue = _WEIGHTS[matrix]
+    green = 1.0 - red - blue
+    luma, chroma, black = (1.0, 1.0, 0.0) if full_range else (255 / 219, 255 / 224, 16.0)
+    to_red, to_blue = 2 * (1 - red) * chroma, 2 * (1 - blue) * chroma
+    rows = np.array(
+        [
+            [luma, 0.0, to_red],
+            [luma, -to_blue * blue / green, -to_red * red / green],
+            [luma, to_blue, 0.0],
+        ]
+    )
+    shift = -rows @ np.array([black, 128.0, 128.0])
+    return np.concatenate([rows, shift[:, None]], axis=1).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture of a camera, and when it was taken: the one thing that enters a workflow.
+
+    `at_s` are seconds on the source's own line, never going back: all durations use it.
+    `captured_at` is UTC in seconds since 1970: the label of events. `clock` says whether the
+    machine knew the time then.
+    """
+
+    camera: str
+    sequence: int
+    at_s: float
+    captured_at: float
+    image: Image
+    clock: ClockState = "synchronised"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detections:
+    """N boxes found in a frame, as parallel arrays, in the frame's pixels.
+
+    xyxy: (N, 4) float32. confidence: (N,) float32. class_id: (N,) int64. tracker_id: (N,) int64,
+    -1 where there is none. mask: (N, H, W) bool. keypoints: (N, K, 3) float32 of x, y, confidence.
+    data: arrays of N under names of their own; `label` is the class name.
+
+    Raises:
+        ValueError: the arrays are not equally long.
+    """
+
+    xyxy: NDArray[np.float32]
+    confidence: NDArray[np.float32]
+    class_id: NDArray[np.int64]
+    tracker_id: NDArray[np.int64]
+    mask: NDArray[np.bool_] | None = None
+    keypoints: NDArray[np.float32] | None = None
+    data: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        count = len(self.xyxy)
+        for name in ("xyxy", "confidence", "class_id", "tracker_id", "mask", "keypoints"):
+            column = getattr(self, name)
+            if column is not None:
+                object.__setattr__(self, name, _column(name, column, count))
+        data = {name: _column(name, column, count) for name, column in self.data.items()}
+        object.__setattr__(self, "data", MappingProxyType(data))
+
+    @classmethod
+    def of(
+        cls,
+        xyxy: Any,
+        confidence: Any = None,
+        class_id: Any = None,
+        tracker_id: Any = None,
+        label: Any = None,
+    ) -> Self:
+        """Detections of lists or arrays; what is left out is 1.0, 0, -1 and the empty name."""
+        boxes = np.asarray(xyxy, np.float32).reshape(-1, 4)
+        count = len(boxes)
+        labels = np.full(count, "", np.str_) if label is None else np.asarray(label, np.str_)
+        return cls(
+            boxes,
+            np.ones(count, np.float32)
+            if confidence is None
+            else np.asarray(confidence, np.float32),
+            np.zeros(count, np.int64) if class_id is None else np.asarray(class_id, np.int64),
+            np.full(count, -1, np.int64)
+            if tracker_id is None
+            else np.asarray(tracker_id, np.int64),
+            data={"label": labels},
+        )
+
+    @classmethod
+    def empty(cls) -> Self:
+        """No detections."""
+        return cls.of(())
+
+    @property
+    def label(self) -> NDArray[np.str_]:
+        """The class names, (N,)."""
+        found = self.data.get("label")
+        return np.full(len(self), "", np.str_) if found is None else found
+
+    def __len__(self) -> int:
+        return len(self.xyxy)
+
+    def __getitem__(self, rows: NDArray[Any] | slice | list[int]) -> Self:
+        return replace(
+            self,
+            xyxy=self.xyxy[rows],
+            confidence=self.confidence[rows],
+            class_id=self.class_id[rows],
+            tracker_id=self.tracker_id[rows],
+            mask=None if self.mask is None else self.mask[rows],
+            keypoints=None if self.keypoints is None else self.keypoints[rows],
+            data={name: column[rows] for name, column in self.data.items()},
+        )
+
+    def with_tracker_id(self, tracker_id: NDArray[np.int64]) -> Self:
+        """The same boxes with other tracker ids, (N,)."""
+        return replace(self, tracker_id=tracker_id)
+
+    def as_rows(self) -> list[dict[str, Any]]:
+        """A plain dict for each box: label, confidence, box, and tracker_id where there is one."""
+        rows = []
+        for i, label in enumerate(self.label.tolist()):
+            row: dict[str, Any] = {
+                "label": label,
+                "confidence": round(float(self.confidence[i]), 4),
+                "box": [round(float(v), 1) for v in self.xyxy[i]],
+            }
+            if self.tracker_id[i] >= 0:
+                row["tracker_id"] = int(self.tracker_id[i])
+            rows.append(row)
+        return rows
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened, for one outside system. The names are those of CloudEvents 1.0.
+
+    `connection` is the configured system it goes to; `subject` says where in it: a topic, a table.
+    `time` is UTC in seconds since 1970. Its id, source and sequence are stamped by the outbox.
+    """
+
+    connection: str
+    type: str
+    subject: str
+    time: float
+    data: Mapping[str, Any]
+    clock: ClockState = "synchronised"

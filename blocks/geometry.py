@@ -1,0 +1,133 @@
+"""Points, lines and zones: the shapes that blocks test boxes against.
+
+Shapes in a workflow file are 0..1 of the frame, or pixels; the functions here take frame pixels.
+"""
+
+from enum import StrEnum
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import AfterValidator, Field, FiniteFloat
+
+Point = tuple[FiniteFloat, FiniteFloat]
+Points = NDArray[np.float64]
+
+
+class Units(StrEnum):
+    """What the numbers of a shape count."""
+
+    RELATIVE = "relative"
+    PIXELS = "pixels"
+
+
+class Anchor(StrEnum):
+    """The point of a box that stands for it."""
+
+    CENTER = "center"
+    TOP_CENTER = "top_center"
+    BOTTOM_CENTER = "bottom_center"
+    LEFT_CENTER = "left_center"
+    RIGHT_CENTER = "right_center"
+
+    def of(self, xyxy: NDArray[np.float32]) -> Points:
+        """The anchors (N, 2) of boxes (N, 4)."""
+        along, down = _ANCHORS[self]
+        boxes = np.asarray(xyxy, np.float64).reshape(-1, 4)
+        x = boxes[:, 0] + along * (boxes[:, 2] - boxes[:, 0])
+        y = boxes[:, 1] + down * (boxes[:, 3] - boxes[:, 1])
+        return np.stack([x, y], axis=1)
+
+
+_ANCHORS: dict[Anchor, tuple[float, float]] = {
+    Anchor.CENTER: (0.5, 0.5),
+    Anchor.TOP_CENTER: (0.5, 0.0),
+    Anchor.BOTTOM_CENTER: (0.5, 1.0),
+    Anchor.LEFT_CENTER: (0.0, 0.5),
+    Anchor.RIGHT_CENTER: (1.0, 0.5),
+}
+
+
+def _not_crossing_itself(corners: tuple[Point, ...]) -> tuple[Point, ...]:
+    points = np.array(corners, np.float64)
+    count = len(points)
+    for i in range(count):
+        for j in range(i + 1, count):
+            neighbours = j == i + 1 or (i == 0 and j == count - 1)
+            edges = (points[i], points[(i + 1) % count], points[j], points[(j + 1) % count])
+            if not neighbours and _segments_meet(*edges):
+                raise ValueError(
+                    f"the zone crosses itself: the edge from corner {i + 1} meets the edge from "
+                    f"corner {j + 1}; give the corners in the order in which you walk round it"
+                )
+    if _area(points) == 0:
+        raise ValueError("the zone has no area: its corners lie on one line")
+    return corners
+
+
+def _two_ends(ends: tuple[Point, Point]) -> tuple[Point, Point]:
+    if ends[0] == ends[1]:
+        raise ValueError("the two ends of the line are the same point")
+    return ends
+
+
+Polygon = Annotated[
+    tuple[Point, ...], Field(min_length=3, max_length=1000), AfterValidator(_not_crossing_itself)
+]
+"""Corners of an area, in walking order; closed by itself."""
+
+Line = Annotated[tuple[Point, Point], AfterValidator(_two_ends)]
+"""Two ends. Seen along it, from the first to the second, `in` is toward the right hand."""
+
+
+def in_pixels(points: tuple[Point, ...], units: Units, frame_size: tuple[int, int]) -> Points:
+    """The points (N, 2) in pixels of a frame of (width, height)."""
+    array = np.array(points, np.float64)
+    return array if units is Units.PIXELS else array * np.array(frame_size, np.float64)
+
+
+def inside(polygon: Points, points: Points) -> NDArray[np.bool_]:
+    """Which of the points (N, 2) lie inside the polygon (M, 2), by the even-odd rule.
+
+    Source: the crossing-number test of M. Shimrat, "Algorithm 112", CACM 5 (1962).
+    """
+    x, y = points[:, 0:1], points[:, 1:2]
+    x1, y1 = polygon[:, 0], polygon[:, 1]
+    x2, y2 = np.roll(x1, -1), np.roll(y1, -1)
+    spans = (y1 > y) != (y2 > y)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        crossing_x = x1 + (y - y1) / (y2 - y1) * (x2 - x1)
+    return np.asarray((spans & (x < crossing_x)).sum(axis=1) % 2 == 1)
+
+
+def side_of(line: Points, points: Points) -> Points:
+    """Signed distances (N,) of points (N, 2) from the endless line through (2, 2), in pixels.
+
+    Positive on the right hand of one who looks from the first end to the second.
+    """
+    start, along = line[0], line[1] - line[0]
+    offset = points - start
+    cross = along[0] * offset[:, 1] - along[1] * offset[:, 0]
+    return np.asarray(cross / np.hypot(*along), np.float64)
+
+
+def segments_cross(line: Points, start: Points, end: Points) -> NDArray[np.bool_]:
+    """Which of the paths from start (N, 2) to end (N, 2) cross the line (2, 2) between its ends."""
+    first, along = line[0], line[1] - line[0]
+    path = end - start
+    denominator = along[0] * path[:, 1] - along[1] * path[:, 0]
+    offset = start - first
+    with np.errstate(divide="ignore", invalid="ignore"):
+        on_line = (offset[:, 0] * path[:, 1] - offset[:, 1] * path[:, 0]) / denominator
+        on_path = (offset[:, 0] * along[1] - offset[:, 1] * along[0]) / denominator
+    met = (on_line >= 0) & (on_line <= 1) & (on_path >= 0) & (on_path <= 1)
+    return np.asarray(met & (denominator != 0))
+
+
+def _area(points: Points) -> float:
+    x, y = points[:, 0], points[:, 1]
+    return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2)
+
+
+def _segments_meet(a: Points, b: Points, c: Points, d: Points) -> bool:
+    return bool(segments_cross(np.stack([a, b]), c[None], d[None])[0])
