@@ -1,0 +1,143 @@
+"""Python annotations as the language's types: do they fit each other, and what are they called.
+
+The one place that knows; messages, documentation and schemas take the words from here.
+"""
+
+import json
+import types
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import TypeAdapter, ValidationError
+
+from blocks.data import Detections, Image
+
+_WORDS: dict[Any, str] = {
+    Any: "any value",
+    Detections: "detections",
+    Image: "an image",
+    bool: "true or false",
+    dict: "a mapping",
+    float: "a number",
+    int: "a whole number",
+    list: "a list",
+    str: "a text",
+    type(None): "nothing",
+}
+
+INPUT_TYPES: dict[str, Any] = {
+    "image": Image,
+    "number": float,
+    "integer": int,
+    "string": str,
+    "boolean": bool,
+    "list": list,
+    "object": dict,
+    "any": Any,
+}
+"""What an input of a workflow may be declared as."""
+
+
+def bare(annotation: Any) -> Any:
+    """The annotation without what `Annotated` adds to it."""
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+
+
+def members(annotation: Any) -> tuple[Any, ...]:
+    """The alternatives of a union; anything else alone."""
+    annotation = bare(annotation)
+    if get_origin(annotation) in (Union, types.UnionType):
+        return tuple(part for arg in get_args(annotation) for part in members(arg))
+    return (annotation,)
+
+
+def optional(annotation: Any) -> bool:
+    """Whether an absent value fits."""
+    return type(None) in members(annotation)
+
+
+def fits(source: Any, target: Any) -> bool:
+    """Whether every value of the source's type may go where the target's is asked for.
+
+    Absence is not looked at here: a step wired to an absent value does not run.
+    """
+    wanted = members(target)
+    if Any in wanted or object in wanted:
+        return True
+    given = [part for part in members(source) if part is not type(None)]
+    # A value whose type is not known before it comes is let through, and tried when it does.
+    return Any in given or all(any(_one_fits(g, w) for w in wanted) for g in given)
+
+
+def _one_fits(source: Any, target: Any) -> bool:
+    source_class, target_class = _class(source), _class(target)
+    if source_class is None or target_class is None:
+        return bool(source == target)
+    if target_class is float and source_class is int:
+        return True
+    if source_class is bool and target_class is not bool:
+        return False
+    if not issubclass(source_class, target_class):
+        return False
+    if target_class is tuple or (issubclass(target_class, Sequence) and target_class is not str):
+        inner, outer = get_args(source)[:1], get_args(target)[:1]
+        return not inner or not outer or fits(inner[0], outer[0])
+    return True
+
+
+def writable(annotation: Any) -> Any:
+    """The part of a type that can be written down in a file; None where there is none."""
+    parts = [part for part in members(annotation) if _is_writable(part)]
+    return Union[tuple(parts)] if parts else None  # noqa: UP007 - made of a list
+
+
+def _is_writable(part: Any) -> bool:
+    if part is Any:
+        return True
+    found = _class(part)
+    if found is None or found in (Detections, Image):
+        return False
+    if issubclass(found, str | bool | int | float | Mapping):
+        return True
+    return issubclass(found, Sequence) and all(
+        inner is Ellipsis or writable(inner) is not None for inner in get_args(part)
+    )
+
+
+def is_of(value: Any, annotation: Any) -> bool:
+    """Whether a value as a file or a caller gives it is of a type, without any conversion."""
+    wanted = writable(annotation)
+    if wanted is None:
+        return False
+    try:
+        TypeAdapter(wanted).validate_json(json.dumps(value), strict=True)
+    except (ValidationError, TypeError, ValueError):
+        return False
+    return True
+
+
+def _class(annotation: Any) -> type[Any] | None:
+    annotation = bare(annotation)
+    if get_origin(annotation) is Literal:
+        kinds = {type(value) for value in get_args(annotation)}
+        return kinds.pop() if len(kinds) == 1 else None
+    found = get_origin(annotation) or annotation
+    return found if isinstance(found, type) else None
+
+
+def words(annotation: Any) -> str:
+    """The type in plain words: `detections`, `a number`, `a text or nothing`."""
+    parts = members(annotation)
+    if len(parts) > 1:
+        return " or ".join(dict.fromkeys(words(part) for part in parts))
+    (part,) = parts
+    if get_origin(part) is Literal:
+        return " or ".join(f"'{value}'" for value in get_args(part))
+    if get_origin(part) is tuple:
+        return f"many of {words(get_args(part)[0])}"
+    found = _class(part)
+    if found is not None and issubclass(found, Mapping):
+        return _WORDS[dict]
+    if found is not None and found not in _WORDS and issubclass(found, str):
+        return _WORDS[str]
+    return _WORDS.get(found, getattr(found, "__name__", str(part)))

@@ -1,0 +1,95 @@
+"""A workflow file as it is written: name, inputs, steps, outputs. Nothing is resolved yet."""
+
+import re
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from appliance.engine.annotations import INPUT_TYPES
+from appliance.engine.document import Document, read_document
+from appliance.engine.errors import DefinitionError, Problem
+from appliance.engine.validation import validated
+
+NAME = r"^[A-Za-z][A-Za-z0-9_]*$"
+STEP_KEYS = ("name", "type", "when", "on_error")
+
+
+class InputSpec(BaseModel):
+    """One input: bound to the camera (an image), or set per pipeline or request."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: Literal["image", "number", "integer", "string", "boolean", "list", "object", "any"]
+    default: Any = Field(default=None, description="What it is when nobody sets it.")
+    description: str = ""
+
+    @property
+    def annotation(self) -> Any:
+        """The Python type of its values."""
+        return INPUT_TYPES[self.type]
+
+    @property
+    def has_default(self) -> bool:
+        """Whether it may be left out."""
+        return "default" in self.model_fields_set
+
+
+class StepSpec(BaseModel):
+    """One step: its block, when it runs, and what it is set and wired to."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    name: str = Field(pattern=NAME)
+    type: str
+    when: str | None = None
+    on_error: Literal["skip", "stop"] = "skip"
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """Settings and wires, as they stand in the file."""
+        return dict(self.model_extra or {})
+
+
+class Definition(BaseModel):
+    """A whole workflow file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1]
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    description: str = ""
+    inputs: dict[str, InputSpec] = Field(default_factory=dict)
+    steps: tuple[StepSpec, ...] = Field(min_length=1)
+    outputs: dict[str, Any] = Field(default_factory=dict)
+
+
+def read_definition(text: str, path: str) -> tuple[Definition, Document]:
+    """Read a workflow; `path` is what it is called in messages.
+
+    Raises:
+        DefinitionError: everything that is wrong with its outer form.
+    """
+    document = read_document(text, path)
+    definition = validated(Definition, document)
+    problems = _bad_names(definition, document)
+    if problems:
+        raise DefinitionError(problems)
+    return definition, document
+
+
+def _bad_names(definition: Definition, document: Document) -> list[Problem]:
+    problems = []
+    first: dict[str, int] = {}
+    for i, step in enumerate(definition.steps):
+        mark = document.mark(("steps", i, "name"))
+        if step.name in first:
+            what = f"duplicate step name '{step.name}' (first on line {first[step.name]})"
+            problems.append(Problem(mark, f"steps.{step.name}", what))
+        first.setdefault(step.name, mark.line)
+    for group in ("inputs", "outputs"):
+        for name in getattr(definition, group):
+            if not re.match(NAME, name):
+                mark = document.key_mark((group, name))
+                what = f"'{name}' is no name: a letter, then letters, digits and underscores"
+                problems.append(Problem(mark, f"{group}.{name}", what))
+    return problems

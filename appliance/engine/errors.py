@@ -1,0 +1,90 @@
+"""What can be wrong with a workflow, in words and with its place in the file."""
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["error", "note"]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place in a file, counted from 1. `excerpt` is the source line, without its end."""
+
+    path: str
+    line: int
+    column: int
+    excerpt: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong (or worth knowing), where it stands, and what to do."""
+
+    mark: Mark
+    where: str
+    what: str
+    severity: Severity = "error"
+
+    def __str__(self) -> str:
+        place = f"{self.where}: " if self.where else ""
+        head = f"{self.mark}: {self.severity + ': ' if self.severity != 'error' else ''}"
+        text = f"{head}{place}{self.what}"
+        if not self.mark.excerpt.strip():
+            return text
+        gutter = f"{self.mark.line:>6} | "
+        # The caret stands under the character also where tabs or a cut line come before it.
+        blank = "".join("\t" if c == "\t" else " " for c in self.mark.excerpt[: self.caret])
+        return f"{text}\n{gutter}{self.mark.excerpt}\n{' ' * (len(gutter) - 2)}| {blank}^"
+
+    @property
+    def caret(self) -> int:
+        """How many characters stand before the caret."""
+        return min(self.mark.column - 1, len(self.mark.excerpt))
+
+
+class WorkflowError(Exception):
+    """Root of what the engine raises."""
+
+
+class DefinitionError(WorkflowError):
+    """A file that is refused, with everything that is wrong with it."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems: Sequence[Problem] = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class InputError(WorkflowError):
+    """A value given to a workflow from outside that does not fit its inputs."""
+
+
+class StepError(WorkflowError):
+    """A step that says `on_error: stop` has failed."""
+
+    def __init__(self, step: str, camera: str, sequence: int, error: Exception) -> None:
+        self.step = step
+        super().__init__(
+            f"step {step}, camera {camera}, frame {sequence}: {type(error).__name__}: {error}"
+        )
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """` (did you mean 'x'?)` for the nearest of the known words, or all of them if they are few."""
+    names = sorted(known)
+    near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    if near:
+        return f" (did you mean '{near[0]}'?)"
+    if not names:
+        return ""
+    if len(names) <= 12:
+        return f" (there is {', '.join(names)})" if len(names) == 1 else f" (one of {_list(names)})"
+    return ""
+
+
+def _list(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"

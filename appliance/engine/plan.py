@@ -1,0 +1,182 @@
+"""From a definition to a plan: every name found, every wire checked by type, the steps in order.
+
+A plan knows no camera and no model; `start` binds it to a host and gives a `Run` for one lane.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from appliance.engine.annotations import is_of, words
+from appliance.engine.definition import Definition, InputSpec, read_definition
+from appliance.engine.document import Document, Path
+from appliance.engine.errors import DefinitionError, InputError, Mark, Problem, suggestion
+from appliance.engine.order import in_order
+from appliance.engine.run import Run, Timer, Wires, no_time
+from appliance.engine.steps import PlannedStep, StepReader
+from appliance.engine.validation import problems_of, strict
+from appliance.engine.wiring import Build, Wiring, literal
+from blocks.block import BlockType, Host, Origin
+from blocks.data import Image
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Something outside the workflow that it names: a model, a connection; and where it does."""
+
+    kind: str
+    name: str
+    mark: Mark
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A checked workflow, ready to be started once for each lane."""
+
+    definition: Definition
+    document: Document
+    steps: tuple[PlannedStep, ...]
+    outputs: Mapping[str, Build]
+    wiring: Wiring
+
+    @property
+    def name(self) -> str:
+        """The workflow's own name."""
+        return self.definition.name
+
+    def values(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The inputs that a pipeline fixes: what is given, and the defaults. Images are left out.
+
+        Raises:
+            InputError: an unknown input, a missing one, or a value of the wrong type.
+        """
+        specs = {n: s for n, s in self.definition.inputs.items() if s.annotation is not Image}
+        for name in given:
+            if name not in specs:
+                hint = suggestion(name, specs) or " (it has none)"
+                raise InputError(f"workflow {self.name} has no input '{name}'{hint}")
+        return {name: self._value(name, spec, given) for name, spec in specs.items()}
+
+    def _value(self, name: str, spec: InputSpec, given: Mapping[str, Any]) -> Any:
+        if name not in given:
+            if not spec.has_default:
+                raise InputError(
+                    f"workflow {self.name} needs a value for its input '{name}' "
+                    f"({words(spec.annotation)})"
+                )
+            return spec.default
+        if not is_of(given[name], spec.annotation):
+            raise InputError(
+                f"input '{name}' of workflow {self.name} must be {words(spec.annotation)}, "
+                f"not {given[name]!r}"
+            )
+        return given[name]
+
+    def needs(self, given: Mapping[str, Any] | None = None) -> tuple[Need, ...]:
+        """What the workflow names outside of itself, with inputs as given or by default."""
+        values = {n: s.default for n, s in self.definition.inputs.items() if s.has_default}
+        values |= given or {}
+        found = []
+        for step in self.steps:
+            for field, kind in step.names_outside.items():
+                default = step.block.manifest.model_fields[field].default
+                name = literal(step.settings.get(field, default), values)
+                if isinstance(name, str):
+                    path: Path = ("steps", step.index, field)
+                    mark = self.document.mark(path)
+                    found.append(Need(kind, name, mark, f"steps.{step.name}.{field}"))
+        return tuple(found)
+
+    def start(
+        self, given: Mapping[str, Any], host: Host, origin: Origin, timer: Timer = no_time
+    ) -> Run:
+        """Make the blocks, with their settings, for one lane.
+
+        Raises:
+            InputError: the given inputs do not fit.
+            DefinitionError: a setting does not fit, or a block refuses it.
+        """
+        values = self.values(given)
+        problems: list[Problem] = []
+        blocks = []
+        for step in self.steps:
+            place = replace(origin, workflow=self.name, step=step.name)
+            try:
+                blocks.append((step, _make_block(step, values, host, place)))
+            except ValidationError as error:
+                prefix: Path = ("steps", step.index)
+                problems += problems_of(error, self.document, step.block.manifest, prefix)
+            except (ValueError, LookupError) as error:
+                mark = self.document.mark(("steps", step.index))
+                problems.append(Problem(mark, f"steps.{step.name}", _text(error)))
+        if problems:
+            raise DefinitionError(problems)
+        return Run(blocks, self._wires(values), timer)
+
+    def _wires(self, values: Mapping[str, Any]) -> Wires:
+        inputs = self.wiring.named("inputs")
+        specs = self.definition.inputs
+        return Wires(
+            template=self.wiring.template({f"inputs.{n}": v for n, v in values.items()}),
+            images=tuple(i for n, i in inputs.items() if specs[n].annotation is Image),
+            frame_fields=tuple(self.wiring.named("frame").items()),
+            outputs=tuple(self.outputs.items()),
+        )
+
+
+def _make_block(step: PlannedStep, values: Mapping[str, Any], host: Host, origin: Origin) -> Any:
+    settings = {name: literal(value, values) for name, value in step.settings.items()}
+    manifest = strict(step.block.manifest, settings)
+    lent: dict[Any, Any] = {Host: host, Origin: origin}
+    return step.block.cls(manifest, **{n: lent[k] for n, k in step.block.constructor.items()})
+
+
+def _text(error: Exception) -> str:
+    # A KeyError shows its argument in quotes.
+    return str(error.args[0]) if isinstance(error, LookupError) and error.args else str(error)
+
+
+def load_plan(text: str, path: str, blocks: Mapping[str, BlockType]) -> Plan:
+    """Read and check a workflow text that is called `path` in messages.
+
+    Raises:
+        DefinitionError: everything that is wrong with it.
+    """
+    definition, document = read_definition(text, path)
+    return make_plan(definition, document, blocks)
+
+
+def make_plan(definition: Definition, document: Document, blocks: Mapping[str, BlockType]) -> Plan:
+    """Check a definition against the blocks there are.
+
+    Raises:
+        DefinitionError: everything that is wrong with it.
+    """
+    problems = _wrong_defaults(definition, document)
+    wiring = Wiring()
+    reader = StepReader(definition, document, blocks, wiring, problems)
+    steps = [reader.read(i, spec) for i, spec in enumerate(definition.steps)]
+    outputs = {name: reader.output(name, v) for name, v in definition.outputs.items()}
+    planned = [step for step in steps if step is not None]
+    ordered = in_order(planned, document, problems)
+    if problems:
+        raise DefinitionError(sorted(problems, key=lambda p: (p.mark.line, p.mark.column)))
+    return Plan(definition, document, tuple(ordered), outputs, wiring)
+
+
+def _wrong_defaults(definition: Definition, document: Document) -> list[Problem]:
+    problems = []
+    for name, spec in definition.inputs.items():
+        if not spec.has_default:
+            continue
+        mark = document.mark(("inputs", name, "default"))
+        where = f"inputs.{name}.default"
+        if spec.annotation is Image:
+            problems.append(Problem(mark, where, "an image has no default: it is the camera's"))
+        elif not is_of(spec.default, spec.annotation):
+            what = f"this must be {words(spec.annotation)}, as the input's type says"
+            problems.append(Problem(mark, where, what))
+    return problems

@@ -1,0 +1,55 @@
+"""Selectors: the texts in a workflow file that stand for a value of the running workflow.
+
+`$inputs.x` is an input, `$steps.step.output` what a step gave, `$frame.x` a fact of the frame. A
+text that begins with a dollar and is none of these is refused; `$$` at its beginning is one dollar.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+Root = Literal["inputs", "steps", "frame"]
+
+FRAME_FIELDS: dict[str, type] = {"captured_at": float, "camera": str, "sequence": int}
+
+_SELECTOR = re.compile(r"\$(?:(inputs|frame)\.(\w+)|steps\.(\w+)\.(\w+))")
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """One selector, taken apart. `step` is empty but for outputs of steps."""
+
+    root: Root
+    name: str
+    step: str = ""
+
+    def __str__(self) -> str:
+        return f"${self.root}.{self.step + '.' if self.step else ''}{self.name}"
+
+
+def is_selector(value: object) -> bool:
+    """Whether a value of the file is meant as a selector."""
+    return isinstance(value, str) and value.startswith("$") and not value.startswith("$$")
+
+
+def parse_selector(text: str) -> Selector:
+    """Take a selector apart.
+
+    Raises:
+        ValueError: it has none of the three forms.
+    """
+    match = _SELECTOR.fullmatch(text)
+    if match is None:
+        raise ValueError(
+            f"'{text}' is no selector: write $inputs.name, $steps.step.output or $frame.name "
+            "(a text that begins with a dollar is written with two)"
+        )
+    if match[3] is not None:
+        return Selector("steps", match[4], match[3])
+    root: Root = "inputs" if match[1] == "inputs" else "frame"
+    return Selector(root, match[2])
+
+
+def unescaped(text: str) -> str:
+    """A literal text as it is meant: a doubled dollar at its beginning is one."""
+    return text[1:] if text.startswith("$$") else text

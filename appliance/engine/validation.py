@@ -1,0 +1,179 @@
+"""Data of a file against a pydantic model; what does not fit becomes problems with their places."""
+
+import difflib
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from appliance.engine.document import Document, Path, dotted
+from appliance.engine.errors import DefinitionError, Problem, suggestion
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def validated(model: type[M], document: Document) -> M:
+    """The whole document as the model.
+
+    Raises:
+        DefinitionError: all that does not fit.
+    """
+    try:
+        return strict(model, document.data)
+    except ValidationError as error:
+        raise DefinitionError(problems_of(error, document, model)) from None
+
+
+def strict(model: type[M], data: Any) -> M:
+    """The data as the model, types as they are written: a text is no number, a number no text.
+
+    Pydantic's strict mode for JSON is what we mean: it takes lists for tuples and texts for enums.
+    """
+    return model.model_validate_json(json.dumps(data), strict=True)
+
+
+def problems_of(
+    error: ValidationError, document: Document, model: type[BaseModel], prefix: Path = ()
+) -> list[Problem]:
+    """What pydantic found, as problems with their places in the document.
+
+    `prefix` is the path at which the validated data stands; `model` tells the known keys.
+    """
+    return [_problem(details, document, model, prefix) for details in error.errors()]
+
+
+def _problem(
+    details: ErrorDetails, document: Document, model: type[BaseModel], prefix: Path
+) -> Problem:
+    kind = details["type"]
+    # Parts of the location that are not in the document are pydantic's own (the tags of unions).
+    place: Path = prefix
+    for part in details["loc"]:
+        if (*place, part) in document.values or kind in ("missing", "extra_forbidden"):
+            place = (*place, part)
+    where = dotted(_with_step_names(place, document))
+    if kind == "extra_forbidden":
+        key = str(place[-1])
+        what = f"unknown key '{key}'" + suggestion(key, _known_keys(model, details["loc"][:-1]))
+        return Problem(document.key_mark(place), where, what)
+    if kind == "missing":
+        given = [str(key) for key in details["input"]] if isinstance(details["input"], dict) else []
+        misspelt = difflib.get_close_matches(str(place[-1]), given, n=1, cutoff=0.75)
+        hint = f" (is '{misspelt[0]}' meant to be it?)" if misspelt else ""
+        what = f"the key '{place[-1]}' is missing{hint}"
+        return Problem(
+            document.key_mark(place[:-1]), dotted(_with_step_names(place[:-1], document)), what
+        )
+    return Problem(document.mark(place), where, _sentence(details))
+
+
+def _with_step_names(place: Path, document: Document) -> Path:
+    """`steps.gate.line` reads better than `steps.2.line`."""
+    if len(place) < 2 or place[0] != "steps" or not isinstance(place[1], int):
+        return place
+    try:
+        name = document.data["steps"][place[1]]["name"]
+    except (KeyError, TypeError, IndexError):
+        return place
+    return ("steps", str(name), *place[2:]) if isinstance(name, str) else place
+
+
+def _known_keys(model: type[BaseModel], loc: Sequence[str | int]) -> Iterable[str]:
+    """The keys of the model that stands at `loc` inside of another."""
+    current: Any = model
+    for part in loc:
+        current = _inner_model(current, part)
+        if current is None:
+            return ()
+    return tuple(current.model_fields)
+
+
+def _inner_model(model: Any, part: str | int) -> Any:
+    field = model.model_fields.get(part) if isinstance(part, str) else None
+    if field is None:
+        # Inside of a mapping or a list the part is a key or a number: the model stays the same.
+        return model
+    return _first_model(field.annotation)
+
+
+def _first_model(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        found = _first_model(argument)
+        if found is not None:
+            return found
+    return None
+
+
+def _sentence(details: ErrorDetails) -> str:
+    """What pydantic says, in the words of this program."""
+    kind, context = details["type"], details.get("ctx", {})
+    given = _shown(details["input"])
+    expected = {
+        "string_type": "a text",
+        "bool_type": "true or false",
+        "bool_parsing": "true or false",
+        "int_type": "a whole number",
+        "int_parsing": "a whole number",
+        "int_from_float": "a whole number",
+        "float_type": "a number",
+        "float_parsing": "a number",
+        "finite_number": "a number that is not infinite",
+        "dict_type": "a mapping",
+        "mapping_type": "a mapping",
+        "model_type": "a mapping",
+        "model_attributes_type": "a mapping",
+        "list_type": "a list",
+        "tuple_type": "a list",
+    }.get(kind)
+    if expected:
+        return f"this must be {expected}, not {given}"
+    if kind in ("literal_error", "enum"):
+        known = [
+            part.strip(" '") for part in str(context["expected"]).replace(" or ", ",").split(",")
+        ]
+        return f"this must be {context['expected']}, not {given}{_near(details['input'], known)}"
+    if kind == "value_error":
+        return str(context["error"])
+    if kind == "string_pattern_mismatch":
+        return f"{given} is no name: a letter, then letters, digits and underscores"
+    message = details["msg"]
+    if kind in _LIMITS:
+        return f"this must be {_LIMITS[kind]} {next(iter(context.values()))}, not {given}"
+    if kind in ("too_short", "too_long"):
+        limit = context["min_length"] if kind == "too_short" else context["max_length"]
+        few = "at least" if kind == "too_short" else "at most"
+        entries = "entry" if limit == 1 else "entries"
+        return f"this needs {few} {limit} {entries}, not {context['actual_length']}"
+    return f"{message[:1].lower()}{message[1:]} (this is {given})"
+
+
+_LIMITS = {
+    "greater_than": "more than",
+    "greater_than_equal": "at least",
+    "less_than": "less than",
+    "less_than_equal": "at most",
+}
+
+
+def _near(value: Any, known: Sequence[str]) -> str:
+    found = suggestion(value, known) if isinstance(value, str) else ""
+    return found if "did you mean" in found and value not in known else ""
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    text = str(value)
+    if not isinstance(value, str):
+        return text
+    return f"'{text if len(text) <= 60 else text[:57] + '...'}'"
