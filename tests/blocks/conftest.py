@@ -1,0 +1,15 @@
+"""Hand-made frames for the tests of blocks."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from blocks.data import Frame, Image
+
+
+@pytest.fixture
+def frame_at() -> Callable[[float], Frame]:
+    """Makes a black frame of 640 x 480 pixels taken at a time."""
+    image = Image.from_bgr(np.zeros((480, 640, 3), np.uint8))
+    return lambda at_s: Frame("gate", round(at_s * 1000), at_s, 1.7e9 + at_s, image)
