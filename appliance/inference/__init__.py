@@ -1,0 +1,1 @@
+"""Models: the catalog, the store, fetching and conversion, sessions, and families of detectors."""

@@ -1,0 +1,82 @@
+"""A loaded model: the one place that calls onnxruntime."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+CPU = "CPUExecutionProvider"
+OPENVINO = "OpenVINOExecutionProvider"
+_ERRORS_ONLY = 3
+
+Shape = tuple[int | str, ...]
+
+# Its warnings (of graphs it optimises, of kernels it falls back to) are of no use to a user.
+onnxruntime.set_default_logger_severity(_ERRORS_ONLY)
+
+
+class Session:
+    """A model on one provider. Threads may run it at the same time."""
+
+    def __init__(self, model: Path, provider: str) -> None:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = _ERRORS_ONLY
+        options.intra_op_num_threads = cores()
+        # Threads that spin while they wait take from the decoders, and gain nothing here.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._session = onnxruntime.InferenceSession(
+            str(model),
+            options,
+            providers=[(provider, _options(provider))],
+            # What fails shall fail, and not be tried on another provider behind our back.
+            enable_fallback=0,
+        )
+        self.provider = provider
+        self._input = self._session.get_inputs()[0]
+        self._outputs = [output.name for output in self._session.get_outputs()]
+
+    @property
+    def input_shape(self) -> Shape:
+        """Of the tensor it takes; an axis of any size is a word."""
+        return tuple(self._input.shape)
+
+    @property
+    def input_dtype(self) -> type[np.generic]:
+        """Of the tensor it takes: uint8 or float32."""
+        return np.uint8 if self._input.type == "tensor(uint8)" else np.float32
+
+    @property
+    def output_shapes(self) -> dict[str, Shape]:
+        """Of what it gives, by name."""
+        return {output.name: tuple(output.shape) for output in self._session.get_outputs()}
+
+    def run(self, tensor: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
+        """The outputs of one input, by name."""
+        results = self._session.run(self._outputs, {self._input.name: tensor})
+        return dict(zip(self._outputs, results, strict=True))
+
+
+def cores() -> int:
+    """The processor cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def available_providers() -> list[str]:
+    """What this build of onnxruntime can run models on, of what we use; best first."""
+    built = onnxruntime.get_available_providers()
+    return [provider for provider in (OPENVINO, CPU) if provider in built]
+
+
+def runtime_version() -> str:
+    """The version of onnxruntime."""
+    return str(onnxruntime.__version__)
+
+
+def _options(provider: str) -> dict[str, str]:
+    if provider == OPENVINO:
+        return {"device_type": "CPU", "num_of_threads": str(cores()), "num_streams": "1"}
+    return {}

@@ -1,0 +1,1 @@
+"""Blocks that ask a model what it sees."""
