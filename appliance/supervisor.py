@@ -29,6 +29,8 @@ class Task:
     name: str
     loop: Loop
     restart: bool
+    expected: tuple[type[Exception], ...]
+    rank: int
     stop: threading.Event = field(default_factory=threading.Event)
     done: threading.Event = field(default_factory=threading.Event)
     failures: int = 0
@@ -38,31 +40,45 @@ class Task:
 class Supervisor:
     """Starts loops on threads of their own, restarts what fails, stops all of it in order.
 
-    `stop` ends the tasks in the reverse order of their start, each given its time: what consumes
-    is started before what produces, so producers end first and consumers drain.
+    `stop` ends the tasks rank by rank, the highest first, those of one rank together: what produces
+    has a higher rank than what consumes, so that producers end first and consumers drain.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._tasks: list[tuple[Task, threading.Thread]] = []
 
-    def start(self, name: str, loop: Loop, *, restart: bool = True) -> Task:
-        """Run `loop` on a new thread called `name`; with `restart`, again whenever it raises."""
-        task = Task(name, loop, restart)
+    def start(
+        self,
+        name: str,
+        loop: Loop,
+        *,
+        restart: bool = True,
+        expected: tuple[type[Exception], ...] = (),
+        rank: int = 0,
+    ) -> Task:
+        """Run `loop` on a new thread called `name`; with `restart`, again whenever it raises.
+
+        What is `expected` to go wrong is logged as its sentence, anything else with its traceback.
+        """
+        task = Task(name, loop, restart, expected, rank)
         thread = threading.Thread(target=self._supervise, args=(task,), name=name, daemon=True)
         self._tasks.append((task, thread))
         thread.start()
         return task
 
     def stop(self, timeout_s: float) -> list[str]:
-        """Stop every task, last started first, within `timeout_s` in all; name those that hang."""
+        """Stop every task, the highest rank first, within `timeout_s` in all; name what hangs."""
         deadline = self._clock.monotonic() + timeout_s
         hanging = []
-        for task, thread in reversed(self._tasks):
-            task.stop.set()
-            thread.join(max(0.0, deadline - self._clock.monotonic()))
-            if thread.is_alive():
-                hanging.append(task.name)
+        for rank in sorted({task.rank for task, _ in self._tasks}, reverse=True):
+            ranked = [(task, thread) for task, thread in self._tasks if task.rank == rank]
+            for task, _ in ranked:
+                task.stop.set()
+            for task, thread in ranked:
+                thread.join(max(0.0, deadline - self._clock.monotonic()))
+                if thread.is_alive():
+                    hanging.append(task.name)
         self._tasks.clear()
         return hanging
 
@@ -79,9 +95,7 @@ class Supervisor:
                 try:
                     task.loop(task.stop)
                 except Exception as error:
-                    task.failures += 1
-                    task.last_error = f"{type(error).__name__}: {error}"
-                    log.exception("loop failed", loop=task.name, failures=task.failures)
+                    _note(task, error)
                     if not task.restart:
                         return
                 else:
@@ -92,3 +106,13 @@ class Supervisor:
                 pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
         finally:
             task.done.set()
+
+
+def _note(task: Task, error: Exception) -> None:
+    task.failures += 1
+    if isinstance(error, task.expected):
+        task.last_error = str(error)
+        log.warning(task.last_error, loop=task.name, failures=task.failures)
+    else:
+        task.last_error = f"{type(error).__name__}: {error}"
+        log.error("loop failed", loop=task.name, failures=task.failures, exc_info=error)

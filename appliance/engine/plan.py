@@ -41,11 +41,17 @@ class Plan:
     steps: tuple[PlannedStep, ...]
     outputs: Mapping[str, Build]
     wiring: Wiring
+    types: Mapping[str, Any]
 
     @property
     def name(self) -> str:
         """The workflow's own name."""
         return self.definition.name
+
+    @property
+    def output_types(self) -> dict[str, Any]:
+        """The Python type of each of the workflow's outputs, as far as it is known beforehand."""
+        return {name: self.types.get(str(value)) for name, value in self.definition.outputs.items()}
 
     def values(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The inputs that a pipeline fixes: what is given, and the defaults. Images are left out.
@@ -164,7 +170,7 @@ def make_plan(definition: Definition, document: Document, blocks: Mapping[str, B
     ordered = in_order(planned, document, problems)
     if problems:
         raise DefinitionError(sorted(problems, key=lambda p: (p.mark.line, p.mark.column)))
-    return Plan(definition, document, tuple(ordered), outputs, wiring)
+    return Plan(definition, document, tuple(ordered), outputs, wiring, reader.types)
 
 
 def _wrong_defaults(definition: Definition, document: Document) -> list[Problem]:

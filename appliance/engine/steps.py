@@ -66,6 +66,11 @@ class StepReader:
         self._known = _known_names(definition, blocks)
         self._unread = {s.name for s in definition.steps if s.type not in blocks}
 
+    @property
+    def types(self) -> dict[str, Any]:
+        """The Python type behind every selector that may be written."""
+        return {f"${name}": kind for name, kind in self._known.items()}
+
     def read(self, index: int, spec: StepSpec) -> PlannedStep | None:
         """Check one step; None where it cannot be used."""
         path: Path = ("steps", index)

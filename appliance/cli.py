@@ -1,0 +1,295 @@
+"""The commands. Exit status: 0 done, 1 failed at work, 2 refused what it was given, 3 no daemon."""
+
+import json
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from appliance import __version__
+from appliance.block_pages import block_list, block_page
+from appliance.clock import SystemClock
+from appliance.control import ControlError, NoDaemonError, request
+from appliance.daemon import serve
+from appliance.delivery.store import OutboxError
+from appliance.delivery.transports.transport import InvalidConnection
+from appliance.engine.document import plain_scalar
+from appliance.engine.errors import DefinitionError, InputError
+from appliance.inference.catalog import Clip, ModelError, find, load_catalog, model_cards
+from appliance.inference.fetch import listing, pull, pull_demo_clip
+from appliance.inference.packages import FetchError
+from appliance.inference.store import Store
+from appliance.observe.log import set_up_logging
+from appliance.pipelines.planning import check_files, plan_pipelines
+from appliance.runs import RunOptions, run_workflow
+from appliance.settings import (
+    Settings,
+    SettingsError,
+    default_state_dir,
+    logs_to_journal,
+    read_settings,
+    settings_for_run,
+)
+from appliance.shipped import shipped
+from appliance.video.errors import VideoError
+from blocks.loading import LoadingError, load_blocks
+
+FAILED, REFUSED, NO_DAEMON = 1, 2, 3
+DEFAULT_CONFIG = Path("config/appliance.yaml")
+DEMO_MODEL = "people-ssdlite"
+DEMO_WORKFLOW = "workflows/people-count.yaml"
+
+_REFUSALS = (
+    DefinitionError,
+    FetchError,
+    InputError,
+    InvalidConnection,
+    LoadingError,
+    ModelError,
+    OutboxError,
+    SettingsError,
+    VideoError,
+)
+
+_STATE_DIR = click.option(
+    "--state-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where models, events and all that is to be remembered lie (default: .appliance).",
+)
+_CONFIG = click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="The settings file; config/appliance.yaml explains every key.",
+)
+
+
+@contextmanager
+def _sentences() -> Iterator[None]:
+    """A refusal is a sentence on standard error and an exit status, never a traceback."""
+    try:
+        yield
+    except _REFUSALS as error:
+        _fail(str(error), REFUSED)
+    except NoDaemonError as error:
+        _fail(str(error), NO_DAEMON)
+    except ControlError as error:
+        _fail(str(error), FAILED)
+
+
+def _fail(sentence: str, status: int) -> NoReturn:
+    click.echo(sentence, err=True)
+    raise SystemExit(status)
+
+
+def _say(sentence: str) -> None:
+    click.echo(sentence, err=True)
+
+
+def _stop_on_signals() -> threading.Event:
+    """An event that Ctrl-C or systemd's SIGTERM sets; a second one ends the process at once."""
+    stop = threading.Event()
+
+    def ask(number: int, _frame: FrameType | None) -> None:
+        stop.set()
+        signal.signal(number, signal.SIG_DFL)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, ask)
+    return stop
+
+
+def _pairs(given: Sequence[str], flag: str) -> Iterator[tuple[str, str]]:
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise SettingsError(f"{flag} takes NAME=VALUE, not '{text}'")
+        yield name, value
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Begin with: appliance demo · then: appliance run workflows/people-count.yaml "
+    "--source rtsp://camera/stream --connection plant=mqtt://broker",
+)
+@click.version_option(__version__, prog_name="appliance")
+def main() -> None:
+    """Runs workflow files on camera streams, and acts on what they decide.
+
+    A workflow file wires blocks into a graph: a model, logic, counting, sinks. `run` tries one on a
+    clip or a camera; `serve` is the daemon that runs those of a settings file for months.
+    """
+
+
+@main.command()
+@click.argument("workflow", type=click.Path(path_type=Path))
+@click.option(
+    "--source", required=True, help="A video file, an rtsp:// or http:// URL, /dev/video0."
+)
+@click.option(
+    "--set", "inputs", multiple=True, metavar="NAME=VALUE", help="Set an input of the workflow."
+)
+@click.option(
+    "--connection",
+    "connections",
+    multiple=True,
+    metavar="NAME=URL",
+    help="An outside system the workflow names, such as plant=mqtt://host:1883.",
+)
+@click.option(
+    "--output", type=click.Path(path_type=Path), help="Write the annotated video here (mp4, mkv)."
+)
+@click.option(
+    "--fast",
+    "pace",
+    flag_value="fast",
+    default="fast",
+    help="A file: every frame, as fast as it can (the default).",
+)
+@click.option(
+    "--realtime",
+    "pace",
+    flag_value="realtime",
+    help="A file: at the pace it was taken, skipping what does not fit.",
+)
+@_STATE_DIR
+def run(
+    workflow: Path,
+    source: str,
+    inputs: Sequence[str],
+    connections: Sequence[str],
+    output: Path | None,
+    pace: str,
+    state_dir: Path | None,
+) -> None:
+    """Run a workflow file on one source, and sum up what it saw.
+
+    Events of the connection `local` go to a SQLite file under the state directory. Ctrl-C ends the
+    run cleanly.
+    """
+    with _sentences():
+        settings = settings_for_run(
+            workflow,
+            source,
+            {name: plain_scalar(value) for name, value in _pairs(inputs, "--set")},
+            dict(_pairs(connections, "--connection")),
+            state_dir,
+        )
+        _run(settings, RunOptions(output=output, realtime=pace == "realtime"))
+
+
+def _run(settings: Settings, options: RunOptions) -> None:
+    set_up_logging("console", "WARNING")
+    click.echo(run_workflow(settings, options, SystemClock(), _stop_on_signals()))
+
+
+@main.command()
+@click.option("--source", help="Your own video file, camera or URL instead of the demo clip.")
+@click.option("--output", type=click.Path(path_type=Path), help="Where the annotated video goes.")
+@_STATE_DIR
+def demo(source: str | None, output: Path | None, state_dir: Path | None) -> None:
+    """Fetch the demo model and clip once, and count people in them."""
+    with _sentences():
+        state = state_dir or default_state_dir()
+        catalog, store = load_catalog(), Store(state)
+        pull(find(catalog, DEMO_MODEL), store, _say)
+        clip = source or str(pull_demo_clip(catalog, store, _say))
+        workflow = shipped(DEMO_WORKFLOW)
+        settings = settings_for_run(workflow, clip, {}, {}, state)
+        _run(settings, RunOptions(output=output or state / "people-count.mp4"))
+
+
+@main.command("serve")
+@_CONFIG
+@_STATE_DIR
+def serve_command(config: Path | None, state_dir: Path | None) -> None:
+    """Run the daemon: all pipelines of the settings file, until it is told to stop."""
+    set_up_logging("json" if logs_to_journal() else "console")
+    with _sentences():
+        settings = read_settings(config or DEFAULT_CONFIG, state_dir)
+        plans = plan_pipelines(settings, load_blocks(), model_cards(load_catalog()))
+        serve(settings, plans, SystemClock(), _stop_on_signals())
+
+
+@main.command()
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="[FILE]...")
+@_CONFIG
+def check(files: Sequence[Path], config: Path | None) -> None:
+    """Check workflow files, and with --config the settings and every pipeline in them.
+
+    All that is wrong is shown at once. Without --config, the models and connections that a workflow
+    names are listed as notes; with it, one that is not declared is an error.
+    """
+    with _sentences():
+        if not files and config is None:
+            raise SettingsError("name workflow files, or a settings file with --config")
+        models = model_cards(load_catalog())
+        settings = read_settings(config) if config else None
+        checked = check_files(files, settings, load_blocks(), models)
+        for line in checked.lines:
+            click.echo(line)
+        if checked.refusals:
+            _fail("\n".join(checked.refusals), REFUSED)
+
+
+@main.command()
+@click.argument("name", required=False)
+def blocks(name: str | None) -> None:
+    """List the blocks, or show the page of one: its settings, inputs and outputs."""
+    with _sentences():
+        found = load_blocks()
+        click.echo(block_page(name, found) if name else block_list(found))
+
+
+@main.group(invoke_without_command=True)
+@click.pass_context
+def models(context: click.Context) -> None:
+    """List the models and clips of the catalog, or fetch one."""
+    if context.invoked_subcommand is None:
+        context.invoke(list_models)
+
+
+@models.command("list")
+@_STATE_DIR
+def list_models(state_dir: Path | None) -> None:
+    """List what can be fetched, and what is fetched already."""
+    store = Store(state_dir or default_state_dir())
+    for entry, fetched in listing(load_catalog().values(), store):
+        kind = "clip" if isinstance(entry, Clip) else "model"
+        size = f"{entry.package.download_mb:g} MB to fetch" if entry.package else ""
+        click.echo(f"{entry.name:16} {kind:6} {'fetched' if fetched else size}")
+        click.echo(f"{'':16} {entry.description} Licence: {entry.licence}")
+
+
+@models.command("pull")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@_STATE_DIR
+def pull_models(names: Sequence[str], state_dir: Path | None) -> None:
+    """Fetch models or clips into the state directory, checked against their checksums."""
+    with _sentences():
+        catalog = load_catalog()
+        store = Store(state_dir or default_state_dir())
+        for entry in [find(catalog, name) for name in names]:
+            pull(entry, store, _say)
+
+
+@main.command()
+@_STATE_DIR
+def status(state_dir: Path | None) -> None:
+    """Show what the running daemon does, as JSON."""
+    with _sentences():
+        answer = request(state_dir or default_state_dir(), "status")
+        click.echo(json.dumps(answer, indent=2))
+
+
+@main.command()
+@_STATE_DIR
+def stop(state_dir: Path | None) -> None:
+    """Tell the running daemon to stop."""
+    with _sentences():
+        request(state_dir or default_state_dir(), "stop")
+        click.echo("the daemon is stopping")

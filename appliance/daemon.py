@@ -1,0 +1,231 @@
+"""The composition root: settings become cameras, lanes and deliveries that run until the stop."""
+
+import socket
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import structlog
+
+from appliance import __version__
+from appliance.clock import Clock
+from appliance.control import ControlServer
+from appliance.delivery.delivery import Delivery
+from appliance.delivery.outbox import Outbox
+from appliance.delivery.store import Totals
+from appliance.delivery.transports import make_transport
+from appliance.delivery.transports.transport import ConnectionSettings
+from appliance.engine.plan import Plan
+from appliance.engine.run import Turn
+from appliance.inference.catalog import load_catalog, model_cards
+from appliance.inference.models import Models
+from appliance.inference.store import Store
+from appliance.observe.buckets import Buckets
+from appliance.pipelines.lane import Lane, LaneName
+from appliance.settings import Settings
+from appliance.supervisor import Supervisor, Task
+from appliance.video.capture import Pace, capture
+from appliance.video.errors import VideoError
+from appliance.video.mailbox import Mailbox
+from appliance.video.reader import VideoReader
+from blocks.block import Origin
+
+log = structlog.get_logger(__name__)
+
+OnTurn = Callable[[Turn], None]
+
+# What produces has a higher rank than what consumes, and is stopped before it.
+WRITER, DELIVERIES, LANES, CAMERAS = range(4)
+# What a stop leaves to each connection for what still waits.
+DRAIN_S = 1.0
+STOP_S = 1.8
+LOOK_S = 0.02
+
+
+class Daemon:
+    """Everything that runs for one set of settings.
+
+    `pace` says how clips are read; cameras are always live. `on_turn` is told of every frame that
+    was processed, on the lane's own thread.
+
+    Raises:
+        DefinitionError, ModelError: a workflow cannot be started.
+        OutboxError: the state directory cannot be used.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        plans: Mapping[str, Plan],
+        clock: Clock,
+        *,
+        pace: Pace = Pace.REALTIME,
+        on_turn: OnTurn | None = None,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._pace = pace
+        self._supervisor = Supervisor(clock)
+        self._models = Models(Store(settings.state_dir), model_cards(load_catalog()))
+        self._began_s = clock.monotonic()
+        self._cameras: dict[str, Task] = {}
+        self._lane_tasks: list[Task] = []
+        self._hanging: list[str] = []
+        self._mailboxes: dict[str, list[Mailbox]] = {name: [] for name in settings.cameras}
+        # Before the outbox is opened, so that a workflow that cannot start leaves no lock behind.
+        runs = list(self._runs(plans))
+        self._outbox = Outbox(settings.state_dir, clock)
+        self._deliveries = {name: self._delivery(name) for name in self._used_connections(plans)}
+        self.lanes = [self._lane(pipeline, camera, run, on_turn) for pipeline, camera, run in runs]
+
+    def start(self, readers: Mapping[str, VideoReader] | None = None) -> None:
+        """Start every thread. A camera whose reader is given is open already."""
+        start = self._supervisor.start
+        start("outbox", self._outbox.writer, rank=WRITER)
+        for name, delivery in self._deliveries.items():
+            start(f"delivery:{name}", delivery.deliver, rank=DELIVERIES)
+        self._lane_tasks = [start(f"lane:{ln.name}", ln.loop, rank=LANES) for ln in self.lanes]
+        for name in self._settings.cameras:
+            if self._mailboxes[name]:
+                loop = self._camera_loop(name, (readers or {}).get(name))
+                expected = (VideoError,)
+                task = start(f"camera:{name}", loop, expected=expected, rank=CAMERAS)
+                self._cameras[name] = task
+
+    @property
+    def ended(self) -> bool:
+        """Whether all sources have ended and all their frames are done."""
+        return all(task.done.is_set() for task in self._lane_tasks)
+
+    def drain(self, timeout_s: float, stop: threading.Event) -> bool:
+        """Wait until every event is committed and delivered, or `stop` is set; say whether all is.
+
+        A connection that is down is not waited for: its events stay in the outbox.
+        """
+        deadline = self._clock.monotonic() + timeout_s
+        while not stop.is_set():
+            self._outbox.flush(LOOK_S)
+            if not self._deliverable or self._clock.monotonic() > deadline:
+                break
+            self._clock.wait(stop, LOOK_S)
+        return not self.pending
+
+    @property
+    def _deliverable(self) -> bool:
+        up = [name for name, d in self._deliveries.items() if not d.status().failures_in_a_row]
+        totals = self._outbox.totals()
+        return any(totals[name].pending for name in up if name in totals)
+
+    @property
+    def pending(self) -> int:
+        """Events that wait for the outside systems this daemon delivers to."""
+        totals = self._outbox.totals()
+        return sum(totals[name].pending for name in self._deliveries if name in totals)
+
+    def stop(self, timeout_s: float) -> None:
+        """End every thread, cameras first and the outbox last; what can be delivered is."""
+        self._hanging = self._supervisor.stop(timeout_s)
+        if self._hanging:
+            log.warning("did not stop in time", threads=self._hanging, seconds=timeout_s)
+
+    def close(self) -> None:
+        """Let the state directory go. What hangs still uses it, and keeps it until the exit."""
+        if not self._hanging:
+            self._outbox.close()
+
+    def status(self) -> dict[str, Any]:
+        """Everything worth knowing, as plain data."""
+        return {
+            "version": __version__,
+            "uptime_s": round(self._clock.monotonic() - self._began_s, 1),
+            "state_dir": str(self._settings.state_dir.absolute()),
+            "cameras": {name: self._camera_status(name) for name in self._settings.cameras},
+            "lanes": [asdict(lane.status()) for lane in self.lanes],
+            "connections": {name: self._delivery_status(name) for name in self._deliveries},
+            "models": self._models.providers,
+        }
+
+    def _runs(self, plans: Mapping[str, Plan]) -> Collection[tuple[str, str, Any]]:
+        found = []
+        for name, plan in plans.items():
+            pipeline = self._settings.pipelines[name]
+            for camera in pipeline.cameras:
+                origin = Origin(plan.name, name, camera, "")
+                run = plan.start(pipeline.inputs, self._models, origin, self._clock.monotonic)
+                found.append((name, camera, run))
+        return found
+
+    def _lane(self, pipeline: str, camera: str, run: Any, on_turn: OnTurn | None) -> Lane:
+        mailbox = Mailbox(Buckets())
+        self._mailboxes[camera].append(mailbox)
+        name = LaneName(pipeline, camera, socket.gethostname())
+        return Lane(name, run, mailbox, self._outbox, self._clock, on_turn)
+
+    def _used_connections(self, plans: Mapping[str, Plan]) -> Sequence[str]:
+        """Those that a workflow names, and those that an earlier run left events for."""
+        named = {
+            need.name
+            for name, plan in plans.items()
+            for need in plan.needs(self._settings.pipelines[name].inputs)
+            if need.kind == "connection"
+        }
+        left = {name for name, totals in self._outbox.totals().items() if totals.pending}
+        return sorted((named | left) & set(self._settings.connections))
+
+    def _delivery(self, name: str) -> Delivery:
+        given = self._settings.connections[name]
+        settings = ConnectionSettings(name, given.type, self._settings.connection_url(name))
+        transport = make_transport(settings, self._clock)
+        return Delivery(transport, name, self._outbox, self._clock, drain_s=DRAIN_S)
+
+    def _camera_loop(
+        self, name: str, reader: VideoReader | None
+    ) -> Callable[[threading.Event], None]:
+        opened = [reader] if reader is not None else []
+
+        def loop(stop: threading.Event) -> None:
+            url = self._settings.cameras[name].url
+            with opened.pop() if opened else VideoReader(url, name, self._clock) as current:
+                pace = Pace.LIVE if current.info.live else self._pace
+                capture(current, self._mailboxes[name], stop, self._clock, pace)
+
+        return loop
+
+    def _camera_status(self, name: str) -> dict[str, Any]:
+        task = self._cameras.get(name)
+        if task is None:
+            return {"state": "unused"}
+        state = "ended" if task.done.is_set() else "failing" if task.last_error else "running"
+        return {"state": state, "failures": task.failures, "last_error": task.last_error}
+
+    def _delivery_status(self, name: str) -> dict[str, Any]:
+        totals = self._outbox.totals().get(name, Totals())
+        now = self._deliveries[name].status()
+        return {"connected": now.connected, "last_error": now.last_error, **asdict(totals)}
+
+
+def serve(
+    settings: Settings, plans: Mapping[str, Plan], clock: Clock, stop: threading.Event
+) -> None:
+    """Run the daemon, and answer commands, until `stop` is set."""
+    daemon = Daemon(settings, plans, clock)
+    control = Supervisor(clock)
+    daemon.start()
+    server = ControlServer(settings.state_dir, {"status": daemon.status, "stop": _set(stop)})
+    control.start("control", server.loop)
+    log.info("running", pipelines=list(plans), state_dir=str(settings.state_dir))
+    stop.wait()
+    log.info("stopping")
+    daemon.stop(STOP_S)
+    control.stop(STOP_S)
+    daemon.close()
+    log.info("stopped")
+
+
+def _set(stop: threading.Event) -> Callable[[], Mapping[str, Any]]:
+    def handler() -> Mapping[str, Any]:
+        stop.set()
+        return {"stopping": True}
+
+    return handler

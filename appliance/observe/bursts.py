@@ -1,0 +1,32 @@
+"""Failures that come with every frame, told once a minute instead of thirty times a second."""
+
+from collections import Counter
+
+from appliance.clock import Clock
+
+QUIET_S = 60.0
+
+
+class Bursts:
+    """Counts failures by their kind, and says when one is worth a line in the log."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._totals: Counter[str] = Counter()
+        self._told: dict[str, tuple[float, int]] = {}
+        self.last = ""
+
+    def add(self, kind: str, what: str) -> int:
+        """Count one failure; how many to report now, or 0 where the last report is still fresh."""
+        self._totals[kind] += 1
+        self.last = f"{kind}: {what}"
+        now = self._clock.monotonic()
+        told_at, told = self._told.get(kind, (now - QUIET_S, 0))
+        if now - told_at < QUIET_S:
+            return 0
+        self._told[kind] = (now, self._totals[kind])
+        return self._totals[kind] - told
+
+    def counts(self) -> dict[str, int]:
+        """All failures so far, by kind."""
+        return dict(self._totals)

@@ -1,0 +1,1 @@
+"""Where frames meet plans: lanes, and the planning of what they run."""

@@ -1,0 +1,117 @@
+"""What a person sees of a run: progress while it goes on, and a summary at its end."""
+
+import sys
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+from appliance.clock import Clock
+from appliance.engine.run import Turn
+from appliance.video.reader import StreamInfo
+from blocks.data import Detections, Image
+
+EVERY_S = 2.0
+EVERY_ON_TERMINAL_S = 0.2
+
+
+@dataclass(slots=True)
+class RunReport:
+    """Collects what a run of one workflow does; `seen` is called on the lane's thread."""
+
+    workflow: str
+    source: str
+    info: StreamInfo
+    clock: Clock
+    events: Counter[str] = field(default_factory=Counter)
+    outputs: dict[str, Any] = field(default_factory=dict)
+    processed: int = 0
+    at_s: float = 0.0
+    _began_s: float = 0.0
+    _told_s: float = 0.0
+    _elapsed_s: float = 1e-9
+
+    def begin(self) -> None:
+        """The run starts now."""
+        self._began_s = self._told_s = self.clock.monotonic()
+
+    def seen(self, turn: Turn) -> None:
+        """Take note of one processed frame."""
+        self.processed += 1
+        self.at_s = turn.frame.at_s
+        self.events.update(event.type for event in turn.events)
+        self.outputs.update({n: v for n, v in turn.outputs.items() if _is_plain(v)})
+
+    def progress(self, stream: TextIO = sys.stderr) -> None:
+        """Say how far it is: on a terminal in one line that is rewritten, else now and then."""
+        terminal = stream.isatty()
+        now = self.clock.monotonic()
+        if now - self._told_s < (EVERY_ON_TERMINAL_S if terminal else EVERY_S):
+            return
+        self._told_s = now
+        end = "\x1b[K\r" if terminal else "\n"
+        stream.write(f"  {self._position()}{end}")
+        stream.flush()
+
+    def end(self) -> None:
+        """The last frame is done: what follows is delivery."""
+        self._elapsed_s = max(1e-9, self.clock.monotonic() - self._began_s)
+        if sys.stderr.isatty():
+            sys.stderr.write("\x1b[K")
+
+    def summary(self, status: dict[str, Any], results: dict[str, Path], video_error: str) -> str:
+        """The whole run in a few lines: frames, events, outputs, and where the results lie."""
+        elapsed_s = self._elapsed_s
+        (lane,) = status["lanes"]
+        skipped = {k: v for k, v in lane["buckets"].items() if k != "processed"}
+        why = ", ".join(f"{count} {reason}" for reason, count in skipped.items())
+        times = " · ".join(f"{step} {ms:.1f}" for step, ms in lane["steps_ms"].items())
+        lines = [
+            f"{self.workflow} on {self.source}",
+            f"  frames    {lane['captured']} captured = {self.processed} processed + "
+            f"{sum(skipped.values())} skipped{f' ({why})' if why else ''}",
+            f"  speed     {self.processed / elapsed_s:.1f} frames/s, {self.at_s:.1f} s of video "
+            f"in {elapsed_s:.1f} s",
+            f"  steps     ms a frame: {times}",
+            f"  emitted   {_counts(self.events) or 'no events'}",
+        ]
+        if self.outputs:
+            lines.append(
+                "  outputs   " + " · ".join(f"{n} {_short(v)}" for n, v in self.outputs.items())
+            )
+        for step, count in lane["failures"].items():
+            lines.append(f"  failed    {step} {count} times; last: {lane['last_failure']}")
+        for name, connection in status["connections"].items():
+            lines.append(f"  delivery  {_delivery(name, connection)}")
+        lines += [f"  {what:9} {path}" for what, path in results.items()]
+        if video_error:
+            lines.append(f"  video     not whole: {video_error}")
+        return "\n".join(lines)
+
+    def _position(self) -> str:
+        elapsed_s = max(1e-9, self.clock.monotonic() - self._began_s)
+        of = f" of {self.info.frames}" if self.info.frames else ""
+        return (
+            f"{self.at_s:.1f} s · {self.processed}{of} frames · "
+            f"{self.processed / elapsed_s:.1f} frames/s · {self.events.total()} events"
+        )
+
+
+def _is_plain(value: Any) -> bool:
+    return not isinstance(value, Image)
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Detections):
+        return f"{len(value)} boxes"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _counts(counter: Counter[str]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counter.most_common())
+
+
+def _delivery(name: str, status: dict[str, Any]) -> str:
+    parts = [f"{status.get(key, 0)} {key}" for key in ("delivered", "pending", "dead")]
+    error = f" ({status['last_error']})" if status.get("last_error") else ""
+    return f"{name}: {', '.join(parts)} since it was made{error}"

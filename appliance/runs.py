@@ -1,0 +1,144 @@
+"""`appliance run`: one workflow on one source from its beginning to its end, and a summary."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from appliance.clock import Clock
+from appliance.daemon import STOP_S, Daemon
+from appliance.engine.plan import Plan
+from appliance.engine.run import Turn
+from appliance.inference.catalog import load_catalog, model_cards
+from appliance.pipelines.planning import plan_pipelines
+from appliance.report import RunReport
+from appliance.settings import Settings
+from appliance.video.capture import Pace
+from appliance.video.errors import VideoError, redact
+from appliance.video.reader import DEFAULT_RATE, VideoReader
+from appliance.video.writer import VideoWriter
+from blocks.data import Image
+from blocks.loading import load_blocks
+
+CAMERA = "source"
+LOOK_S = 0.1
+# How long a run that has come to its end waits for outside systems that are slow or down.
+DELIVER_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How to run: where the annotated video goes, and whether a clip keeps its own pace."""
+
+    output: Path | None = None
+    realtime: bool = False
+
+
+class Recorder:
+    """Writes the annotated pictures of a run; a disk that refuses ends the video, not the run."""
+
+    def __init__(self, path: Path | None, plan: Plan, rate: float | None) -> None:
+        self.path = path
+        self.error = ""
+        self._output = _picture_output(plan, path) if path is not None else ""
+        self._writer = VideoWriter(path, rate or DEFAULT_RATE) if path is not None else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def write(self, turn: Turn) -> None:
+        """Add the picture of one turn, if it has one."""
+        image = turn.outputs.get(self._output)
+        if self._writer is None or not isinstance(image, Image):
+            return
+        try:
+            self._writer.write(image, turn.frame.at_s)
+        except VideoError as error:
+            self.error = str(error)
+            self.close()
+
+    def close(self) -> None:
+        """Finish the video."""
+        if self._writer is not None:
+            writer, self._writer = self._writer, None
+            try:
+                writer.close()
+            except VideoError as error:
+                self.error = self.error or str(error)
+
+
+def run_workflow(
+    settings: Settings, options: RunOptions, clock: Clock, stop: threading.Event
+) -> str:
+    """Run the one pipeline of the settings until its source ends or `stop` is set; sum it up.
+
+    Raises:
+        DefinitionError, InputError, ModelError, VideoError, OutboxError: it cannot be begun, or the
+            source held no picture.
+    """
+    plans = plan_pipelines(settings, load_blocks(), model_cards(load_catalog()))
+    (plan,) = plans.values()
+    url = settings.cameras[CAMERA].url
+    with (
+        VideoReader(url, CAMERA, clock) as reader,
+        Recorder(options.output, plan, reader.info.rate) as recorder,
+    ):
+        report = RunReport(plan.name, redact(url), reader.info, clock)
+        pace = Pace.REALTIME if options.realtime else Pace.FAST
+        on_turn = _both(report.seen, recorder.write)
+        daemon = Daemon(settings, plans, clock, pace=pace, on_turn=on_turn)
+        try:
+            status = _until_the_end(daemon, reader, report, clock, stop)
+        finally:
+            daemon.close()
+    if not report.processed and not stop.is_set():
+        raise VideoError(f"{redact(url)}: not one picture in it could be decoded")
+    results = {"events": settings.local_database, "video": recorder.path}
+    there = {what: path for what, path in results.items() if path is not None and path.exists()}
+    return report.summary(status, there, recorder.error)
+
+
+def _until_the_end(
+    daemon: Daemon, reader: VideoReader, report: RunReport, clock: Clock, stop: threading.Event
+) -> dict[str, object]:
+    """Run, and give the status at the end. Ctrl-C leaves a second to what waits for delivery."""
+    report.begin()
+    daemon.start({CAMERA: reader})
+    try:
+        while not daemon.ended and not clock.wait(stop, LOOK_S):
+            report.progress()
+        report.end()
+        if not stop.is_set():
+            daemon.drain(DELIVER_S, stop)
+    finally:
+        daemon.stop(STOP_S)
+    return daemon.status()
+
+
+def _both(first: Callable[[Turn], None], second: Callable[[Turn], None]) -> Callable[[Turn], None]:
+    def both(turn: Turn) -> None:
+        first(turn)
+        second(turn)
+
+    return both
+
+
+def _picture_output(plan: Plan, path: Path) -> str:
+    """The first output of the workflow that is a picture."""
+    for name, annotation in plan.output_types.items():
+        if annotation is Image:
+            return name
+    raise VideoError(
+        f"{path}: the workflow {plan.name} has no picture among its outputs; add one, such as "
+        "annotated: $steps.picture.image"
+    )
