@@ -6,9 +6,19 @@ outputs the fields of what `run` returns; `@block` reads them, and the engine ch
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol, TypeVar, get_type_hints
+from types import UnionType
+from typing import (
+    Annotated,
+    Any,
+    Protocol,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
@@ -44,8 +54,8 @@ class ShapeManifest(Manifest):
     @classmethod
     def _points_fit_their_units(cls, value: Any, info: ValidationInfo) -> Any:
         # `units` comes first, so it is known when the shapes are looked at.
-        if info.data.get("units") is Units.RELATIVE and _is_shape(value):
-            for x, y in value:
+        if info.data.get("units") is Units.RELATIVE:
+            for x, y in _points_in(value):
                 if not (0.0 <= x <= 1.0 and 0.0 <= y <= 1.0):
                     raise ValueError(
                         f"the point [{x:g}, {y:g}] is outside 0..1 of the frame "
@@ -54,8 +64,13 @@ class ShapeManifest(Manifest):
         return value
 
 
-def _is_shape(value: Any) -> bool:
-    return isinstance(value, tuple) and all(isinstance(p, tuple) and len(p) == 2 for p in value)
+def _points_in(value: Any) -> Iterator[tuple[float, float]]:
+    """The points of a shape, or of shapes in a tuple; none of what is not a shape."""
+    for part in value if isinstance(value, tuple) else ():
+        if isinstance(part, tuple) and len(part) == 2 and all(isinstance(n, float) for n in part):
+            yield part
+        else:
+            yield from _points_in(part)
 
 
 class Detector(Protocol):
@@ -186,10 +201,12 @@ def _describe(cls: type[Any], name: str, version: int, manifest: type[Manifest])
     if run is None:
         raise TypeError(f"{cls.__qualname__}: a block has a method run")
     hints = get_type_hints(run, include_extras=True)
-    result = hints.pop("return", None)
+    result = _without_none(hints.pop("return", None))
     inputs: dict[str, Parameter] = {}
     frame_parameter = None
     for parameter in list(inspect.signature(run).parameters.values())[1:]:
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise TypeError(f"{cls.__qualname__}.run: *{parameter.name} names no input")
         if parameter.name not in hints:
             raise TypeError(f"{cls.__qualname__}.run: the parameter {parameter.name} has no type")
         if hints[parameter.name] is Frame:
@@ -199,7 +216,7 @@ def _describe(cls: type[Any], name: str, version: int, manifest: type[Manifest])
         inputs[parameter.name] = Parameter(parameter.name, hints[parameter.name], required)
     clash = set(inputs) & set(manifest.model_fields)
     if clash:
-        raise TypeError(f"{cls.__qualname__}: {clash.pop()} is both a setting and an input")
+        raise TypeError(f"{cls.__qualname__}: {min(clash)} is both a setting and an input")
     return BlockType(
         name=name,
         version=version,
@@ -213,6 +230,12 @@ def _describe(cls: type[Any], name: str, version: int, manifest: type[Manifest])
     )
 
 
+def _without_none(result: Any) -> Any:
+    """What a block returns when it returns something."""
+    given = [part for part in get_args(result) if part is not type(None)]
+    return given[0] if get_origin(result) in (Union, UnionType) and len(given) == 1 else result
+
+
 def _outputs(cls: type[Any], result: Any) -> dict[str, Any]:
     if result is Event:
         return {}
@@ -222,8 +245,10 @@ def _outputs(cls: type[Any], result: Any) -> dict[str, Any]:
 
 
 def _constructor(cls: type[Any]) -> dict[str, type[Any]]:
-    hints = get_type_hints(cls.__init__)
-    names = list(inspect.signature(cls.__init__).parameters)[2:]
+    parameters = list(inspect.signature(cls.__init__).parameters)
+    if cls.__init__ is object.__init__ or len(parameters) < 2:
+        raise TypeError(f"{cls.__qualname__}.__init__: its first parameter is the manifest")
+    hints, names = get_type_hints(cls.__init__), parameters[2:]
     for name in names:
         if hints.get(name) not in (Host, Origin):
             raise TypeError(f"{cls.__qualname__}.__init__: {name} is neither a Host nor an Origin")

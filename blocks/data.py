@@ -39,7 +39,7 @@ class Image:
     offset: tuple[float, float] = (0.0, 0.0)
     scale: tuple[float, float] = (1.0, 1.0)
     frame_size: tuple[int, int] = (0, 0)
-    _made: dict[tuple[str, int, int], Pixels] = field(default_factory=dict, repr=False)
+    _made: dict[tuple[str, int, int], Pixels] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "planes", tuple(_read_only(plane) for plane in self.planes))
@@ -97,6 +97,10 @@ class Image:
         factor = np.array([*self.scale, *self.scale], np.float32)
         shift = np.array([*self.offset, *self.offset], np.float32)
         return np.asarray(xyxy * factor + shift, np.float32)
+
+    def from_frame(self, points: NDArray[Any]) -> NDArray[np.float64]:
+        """Points (N, 2) given in pixels of the frame, in pixels of this image."""
+        return (np.asarray(points, np.float64) - self.offset) / self.scale
 
     def _keep(self, key: tuple[str, int, int], make: Callable[[], Pixels]) -> Pixels:
         found = self._made.get(key)
@@ -198,7 +202,7 @@ class Detections:
     data: arrays of N under names of their own; `label` is the class name.
 
     Raises:
-        ValueError: the arrays are not equally long.
+        ValueError: the boxes are not (N, 4), or the arrays not equally long.
     """
 
     xyxy: NDArray[np.float32]
@@ -210,6 +214,8 @@ class Detections:
     data: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.xyxy.ndim != 2 or self.xyxy.shape[1] != 4:
+            raise ValueError(f"boxes are an array of (N, 4), not {self.xyxy.shape}")
         count = len(self.xyxy)
         for name in ("xyxy", "confidence", "class_id", "tracker_id", "mask", "keypoints"):
             column = getattr(self, name)
@@ -228,7 +234,8 @@ class Detections:
         label: Any = None,
     ) -> Self:
         """Detections of lists or arrays; what is left out is 1.0, 0, -1 and the empty name."""
-        boxes = np.asarray(xyxy, np.float32).reshape(-1, 4)
+        boxes = np.asarray(xyxy, np.float32)
+        boxes = boxes.reshape(0, 4) if not boxes.size else boxes
         count = len(boxes)
         labels = np.full(count, "", np.str_) if label is None else np.asarray(label, np.str_)
         return cls(
@@ -274,7 +281,11 @@ class Detections:
         return replace(self, tracker_id=tracker_id)
 
     def as_rows(self) -> list[dict[str, Any]]:
-        """A plain dict for each box: label, confidence, box, and tracker_id where there is one."""
+        """A plain dict for each box: label, confidence, box, tracker_id where there is one.
+
+        Columns of `data` that hold one value for each box follow under their own names.
+        """
+        columns = {name: c.tolist() for name, c in self.data.items() if c.ndim == 1}
         rows = []
         for i, label in enumerate(self.label.tolist()):
             row: dict[str, Any] = {
@@ -284,6 +295,8 @@ class Detections:
             }
             if self.tracker_id[i] >= 0:
                 row["tracker_id"] = int(self.tracker_id[i])
+            for name, values in columns.items():
+                row.setdefault(name, values[i])
             rows.append(row)
         return rows
 

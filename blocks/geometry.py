@@ -48,19 +48,32 @@ _ANCHORS: dict[Anchor, tuple[float, float]] = {
 }
 
 
+def _without_repeats(corners: tuple[Point, ...]) -> tuple[Point, ...]:
+    # Drawing tools close a ring by its first corner, and a double click gives a corner twice.
+    before = (corners[-1], *corners[:-1])
+    kept = tuple(corner for corner, last in zip(corners, before, strict=True) if corner != last)
+    if len(kept) < 3:
+        raise ValueError("the zone has no area: it takes three different corners")
+    # Of a closed ring the first corner fell away as a repeat of the last; it begins again with it.
+    return kept if corners[0] != corners[-1] else (kept[-1], *kept[:-1])
+
+
 def _not_crossing_itself(corners: tuple[Point, ...]) -> tuple[Point, ...]:
-    points = np.array(corners, np.float64)
-    count = len(points)
-    for i in range(count):
-        for j in range(i + 1, count):
-            neighbours = j == i + 1 or (i == 0 and j == count - 1)
-            edges = (points[i], points[(i + 1) % count], points[j], points[(j + 1) % count])
-            if not neighbours and _segments_meet(*edges):
-                raise ValueError(
-                    f"the zone crosses itself: the edge from corner {i + 1} meets the edge from "
-                    f"corner {j + 1}; give the corners in the order in which you walk round it"
-                )
-    if _area(points) == 0:
+    starts = np.array(corners, np.float64)
+    ends = np.roll(starts, -1, axis=0)
+    count = len(starts)
+    # Of each edge, those that come later but for its neighbours, which it meets in a corner.
+    for i in range(count - 2):
+        later = np.arange(i + 2, count - (i == 0))
+        met = segments_cross(np.stack([starts[i], ends[i]]), starts[later], ends[later])
+        if met.any():
+            raise ValueError(
+                f"the zone crosses itself: the edge from corner {i + 1} meets the edge from "
+                f"corner {later[met][0] + 1}; give the corners in the order in which you walk "
+                "round it"
+            )
+    # Compared with its extent: rounding leaves even corners on one line some area.
+    if _area(starts) <= 1e-9 * float(np.prod(np.ptp(starts, axis=0))):
         raise ValueError("the zone has no area: its corners lie on one line")
     return corners
 
@@ -72,7 +85,10 @@ def _two_ends(ends: tuple[Point, Point]) -> tuple[Point, Point]:
 
 
 Polygon = Annotated[
-    tuple[Point, ...], Field(min_length=3, max_length=1000), AfterValidator(_not_crossing_itself)
+    tuple[Point, ...],
+    Field(min_length=3, max_length=1000),
+    AfterValidator(_without_repeats),
+    AfterValidator(_not_crossing_itself),
 ]
 """Corners of an area, in walking order; closed by itself."""
 
@@ -124,10 +140,20 @@ def segments_cross(line: Points, start: Points, end: Points) -> NDArray[np.bool_
     return np.asarray(met & (denominator != 0))
 
 
+def crossings(line: Points, start: Points, end: Points) -> NDArray[np.int64]:
+    """Which paths from start (N, 2) to end (N, 2) cross the line (2, 2) between its ends.
+
+    1 where a path goes `in`, to the right hand; -1 where it goes `out`; 0 where it does not cross.
+    The line itself counts to the right hand, so that two paths that meet on it cross it once.
+    """
+    before, after = side_of(line, start), side_of(line, end)
+    turn = (after >= 0).astype(np.int64) - (before >= 0).astype(np.int64)
+    share = before / np.where(turn == 0, 1.0, before - after)
+    along = line[1] - line[0]
+    place = (start + share[:, None] * (end - start) - line[0]) @ along / (along @ along)
+    return np.where((place >= 0) & (place <= 1), turn, 0)
+
+
 def _area(points: Points) -> float:
     x, y = points[:, 0], points[:, 1]
     return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2)
-
-
-def _segments_meet(a: Points, b: Points, c: Points, d: Points) -> bool:
-    return bool(segments_cross(np.stack([a, b]), c[None], d[None])[0])

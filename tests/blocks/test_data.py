@@ -1,0 +1,229 @@
+from dataclasses import FrozenInstanceError, replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from blocks.data import Detections, Event, Image, Matrix, Pixels
+
+RNG = np.random.default_rng(5)
+
+
+def noise(height: int, width: int) -> Pixels:
+    return RNG.integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def planes_of(y: int, u: int, v: int, height: int = 6, width: int = 8) -> tuple[Pixels, ...]:
+    half = ((height + 1) // 2, (width + 1) // 2)
+    return (
+        np.full((height, width), y, np.uint8),
+        np.full(half, u, np.uint8),
+        np.full(half, v, np.uint8),
+    )
+
+
+# What the ITU recommendations give for pure red: BT.601-7 table 3 and BT.709-6 item 3.
+REDS: list[tuple[Matrix, bool, tuple[int, int, int]]] = [
+    ("bt601", False, (81, 90, 240)),
+    ("bt601", True, (76, 85, 255)),
+    ("bt709", False, (63, 102, 240)),
+    ("bt709", True, (54, 99, 255)),
+]
+
+
+@pytest.mark.parametrize(("matrix", "full_range", "yuv"), REDS)
+@pytest.mark.parametrize(("height", "width"), [(6, 8), (5, 7)])
+def test_red_is_red_in_each_matrix_and_range(
+    matrix: Matrix, full_range: bool, yuv: tuple[int, int, int], height: int, width: int
+) -> None:
+    image = Image(planes_of(*yuv, height, width), "yuv420p", matrix, full_range)
+    assert (image.width, image.height) == (width, height)
+    assert image.bgr.shape == (height, width, 3)
+    np.testing.assert_allclose(image.bgr[0, 0], (0, 0, 255), atol=3)
+    np.testing.assert_allclose(image.rgb(3, 3)[1, 1], (255, 0, 0), atol=3)
+
+
+@pytest.mark.parametrize(("matrix", "full_range", "yuv"), REDS)
+def test_grey_needs_no_colour(matrix: Matrix, full_range: bool, yuv: Any) -> None:
+    black, white = ((0, 255) if full_range else (16, 235)), (0, 255)
+    for luma, grey in zip(black, white, strict=True):
+        image = Image(planes_of(luma, 128, 128), "yuv420p", matrix, full_range)
+        np.testing.assert_allclose(image.bgr[2, 3], (grey,) * 3, atol=1)
+
+
+def test_resized_pixels_are_red_first_and_of_the_size_asked_for() -> None:
+    image = Image.from_bgr(np.full((10, 20, 3), (1, 2, 3), np.uint8))
+    assert image.rgb(5, 4).shape == (4, 5, 3)
+    assert image.rgb(5, 4)[0, 0].tolist() == [3, 2, 1]
+
+
+def test_luma_keeps_the_proportions() -> None:
+    image = Image.from_bgr(noise(90, 160))
+    assert image.luma(45).shape == (45, 80)
+    assert Image(planes_of(77, 128, 128, 90, 160), "yuv420p").luma(9).tolist() == [[77] * 16] * 9
+
+
+def test_what_was_made_once_is_kept() -> None:
+    image = Image(planes_of(81, 90, 240), "yuv420p")
+    assert image.bgr is image.bgr
+    assert image.rgb(4, 4) is image.rgb(4, 4)
+    assert image.rgb(4, 4) is not image.rgb(4, 2)
+
+
+def test_a_changed_image_keeps_nothing_of_the_old_one() -> None:
+    image = Image(planes_of(81, 90, 240), "yuv420p")
+    assert image.bgr[0, 0, 2] > 250
+    assert replace(image, planes=planes_of(16, 128, 128)).bgr[0, 0, 2] == 0
+
+
+def test_pixels_cannot_be_written() -> None:
+    given = noise(4, 4)
+    image = Image.from_bgr(given)
+    for pixels in (image.planes[0], image.bgr, image.rgb(2, 2), image.luma(2)):
+        with pytest.raises(ValueError, match="read-only"):
+            pixels[0, 0] = 0
+    given[0, 0] = 7  # the giver's own array stays as he had it
+    with pytest.raises(FrozenInstanceError):
+        image.full_range = True  # type: ignore[misc]  # that it is refused is what is tested
+
+
+@pytest.mark.parametrize(
+    "pixels", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)]
+)
+def test_an_array_that_is_no_picture_is_refused(pixels: Any) -> None:
+    with pytest.raises(ValueError, match=r"an image is an array of \(height, width, 3\) of uint8"):
+        Image.from_bgr(pixels)
+
+
+corners = st.floats(-50, 150, allow_nan=False)
+
+
+@given(corners, corners, corners, corners)
+def test_a_crop_lies_in_the_image_and_is_never_empty(
+    x1: float, y1: float, x2: float, y2: float
+) -> None:
+    image = Image.from_bgr(noise(60, 100))
+    crop = image.crop((x1, y1, x2, y2))
+    (left, top), (right, bottom) = crop.offset, np.add(crop.offset, (crop.width, crop.height))
+    assert crop.width >= 1
+    assert crop.height >= 1
+    assert left >= 0
+    assert top >= 0
+    assert right <= 100
+    assert bottom <= 60
+    assert crop.frame_size == (100, 60)
+    np.testing.assert_array_equal(
+        crop.bgr, image.bgr[int(top) : int(bottom), int(left) : int(right)]
+    )
+
+
+def test_boxes_found_in_a_crop_of_a_crop_lie_in_the_frame() -> None:
+    frame = noise(60, 100)
+    outer = Image.from_bgr(frame).crop((10, 20, 60, 50))
+    inner = outer.crop((15, 25, 35, 45))  # given in the frame's pixels, as all boxes are
+    assert inner.offset == (15.0, 25.0)
+    np.testing.assert_array_equal(inner.bgr, frame[25:45, 15:35])
+    assert inner.to_frame(np.array([[1, 2, 3, 4]], np.float32)).tolist() == [[16, 27, 18, 29]]
+
+
+def test_an_enlarged_image_places_its_boxes_by_its_scale() -> None:
+    half = Image((noise(30, 50),), offset=(10.0, 20.0), scale=(2.0, 4.0), frame_size=(500, 500))
+    assert half.to_frame(np.array([[0, 0, 5, 5]], np.float32)).tolist() == [[10, 20, 20, 40]]
+    crop = half.crop((20, 40, 30, 60))
+    assert (crop.width, crop.height, crop.offset, crop.scale) == (5, 5, (20.0, 40.0), (2.0, 4.0))
+    assert half.from_frame(np.array([[20, 40], [10, 20]])).tolist() == [[5, 5], [0, 0]]
+
+
+def people() -> Detections:
+    return replace(
+        Detections.of(
+            [[0, 0, 10, 10], [5, 5, 20, 30], [1, 1, 2, 2]],
+            [0.9, 0.8, 0.123456],
+            class_id=[1, 1, 2],
+            tracker_id=[4, -1, 0],
+            label=["person", "person", "dog"],
+        ),
+        mask=np.arange(3 * 4).reshape(3, 2, 2) % 2 == 0,
+        keypoints=np.ones((3, 5, 3), np.float32),
+    )
+
+
+def test_what_is_left_out_has_its_meaning() -> None:
+    found = Detections.of([[0, 0, 1, 1]])
+    assert (found.confidence.tolist(), found.class_id.tolist()) == ([1.0], [0])
+    assert (found.tracker_id.tolist(), found.label.tolist()) == ([-1], [""])
+    assert len(Detections.empty()) == 0
+    assert Detections.empty().xyxy.shape == (0, 4)
+    assert Detections.empty().label.tolist() == []
+
+
+def test_filtering_takes_every_column_along() -> None:
+    found = people()[np.array([True, False, True])]
+    assert found.tracker_id.tolist() == [4, 0]
+    assert found.label.tolist() == ["person", "dog"]
+    assert found.mask is not None
+    assert found.keypoints is not None
+    assert (found.mask.shape, found.keypoints.shape) == ((2, 2, 2), (2, 5, 3))
+    assert len(people()[[]]) == 0
+    assert people()[1:].confidence.shape == (2,)
+
+
+def test_detections_cannot_be_changed() -> None:
+    found = people()
+    for column in (found.xyxy, found.confidence, found.tracker_id, found.mask, found.label):
+        assert column is not None
+        with pytest.raises(ValueError, match="read-only"):
+            column[0] = 0
+    with pytest.raises(TypeError, match="does not support item assignment"):
+        found.data["label"] = np.array(["x"] * 3)  # type: ignore[index]  # the refusal is tested
+    renamed = found.with_tracker_id(np.array([7, 8, 9]))
+    assert (renamed.tracker_id.tolist(), found.tracker_id.tolist()) == ([7, 8, 9], [4, -1, 0])
+
+
+@pytest.mark.parametrize(
+    ("columns", "what"),
+    [
+        ({"confidence": [0.5]}, "confidence has 1 rows where xyxy has 2"),
+        ({"label": ["a", "b", "c"]}, "label has 3 rows where xyxy has 2"),
+        ({"tracker_id": []}, "tracker_id has 0 rows where xyxy has 2"),
+    ],
+)
+def test_columns_of_unequal_length_are_refused(columns: dict[str, Any], what: str) -> None:
+    with pytest.raises(ValueError, match=what):
+        Detections.of([[0, 0, 1, 1], [1, 1, 2, 2]], **columns)
+
+
+def test_boxes_of_another_shape_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"boxes are an array of \(N, 4\), not \(4, 3\)"):
+        Detections.of(np.zeros((4, 3)))
+
+
+def test_rows_are_plain_values_that_say_what_there_is() -> None:
+    found = replace(people(), data={**people().data, "direction": np.array(["in", "out", "in"])})
+    assert found.as_rows() == [
+        {
+            "label": "person",
+            "confidence": 0.9,
+            "box": [0.0, 0.0, 10.0, 10.0],
+            "tracker_id": 4,
+            "direction": "in",
+        },
+        {"label": "person", "confidence": 0.8, "box": [5.0, 5.0, 20.0, 30.0], "direction": "out"},
+        {
+            "label": "dog",
+            "confidence": 0.1235,
+            "box": [1.0, 1.0, 2.0, 2.0],
+            "tracker_id": 0,
+            "direction": "in",
+        },
+    ]
+    assert type(found.as_rows()[0]["direction"]) is str
+    assert Detections.empty().as_rows() == []
+
+
+def test_an_event_is_frozen() -> None:
+    event = Event("plant", "gate.crossed", "site/gate", 1.7e9, {"total": 3})
+    with pytest.raises(FrozenInstanceError):
+        event.subject = "elsewhere"  # type: ignore[misc]  # that it is refused is what is tested
