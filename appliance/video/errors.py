@@ -1,0 +1,94 @@
+"""What can be wrong with a source, said in a sentence and without its password."""
+
+import difflib
+import errno
+import re
+from pathlib import Path
+
+import av
+
+_SECRET = re.compile(
+    r"(?<=[?&;])([^=&;#]*(?:pass|pwd|token|secret|key|auth|sig)[^=&;#]*)=[^&;#]*", re.IGNORECASE
+)
+_TIMED_OUT = (av.error.ExitError, av.error.TimeoutError)
+_SENTENCES: dict[type[av.FFmpegError], str] = {
+    av.error.ConnectionRefusedError: "the connection is refused; check that the camera is on, "
+    "and the port",
+    av.error.HTTPUnauthorizedError: "the user or the password is refused (401); check both",
+    av.error.HTTPForbiddenError: "access is forbidden (403); check the user's rights there",
+    av.error.HTTPNotFoundError: "there is nothing at this path (404); check the path",
+    av.error.ProtocolNotFoundError: "this kind of address is not known; use rtsp://, http://, "
+    "https://, rtmp://, udp://, a file or a device",
+    av.error.PermissionError: "reading it is not permitted; check the owner and the mode",
+    av.error.IsADirectoryError: "this is a folder; name a video file in it",
+}
+
+
+class VideoError(Exception):
+    """A source that cannot be read, or a clip that cannot be written: a sentence for the user."""
+
+
+def redact(uri: str) -> str:
+    """The address without its secrets: for messages, logs and status.
+
+    The password before the host becomes `***`, also one with an unescaped `@` or `/` in it, and so
+    does what the query calls password, token, key or the like.
+    """
+    scheme, separator, rest = uri.partition("://")
+    if not separator:
+        return uri
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    user_end = authority.rfind("@")
+    if user_end < 0 and not re.fullmatch(r"[^:]*|\[.*\](:\d*)?|[^:]*:\d*", authority):
+        # No host has such a port: it is a password cut in two by its own `/`, `?` or `#`.
+        user_end = rest.rfind("@")
+    user, colon, _ = rest[: max(user_end, 0)].partition(":")
+    if colon:
+        rest = f"{user}:***{rest[user_end:]}"
+    rest = _SECRET.sub(r"\1=***", rest)
+    return f"{scheme}://{rest}"
+
+
+def missing_file(path: Path) -> VideoError:
+    """The error for a file that is not there, with the most similar name in its folder."""
+    folder = path.parent
+    if not folder.is_dir():
+        return VideoError(f"{path}: there is no folder {folder}")
+    names = [entry.name for entry in folder.iterdir() if not entry.is_dir()]
+    similar = difflib.get_close_matches(path.name, names, n=1)
+    hint = f" (did you mean {folder / similar[0]}?)" if similar else ""
+    return VideoError(f"{path}: there is no such file{hint}")
+
+
+def cannot_open(
+    where: str, error: av.FFmpegError, *, network: bool, timeout_s: float
+) -> VideoError:
+    """The error for a source that av could not open.
+
+    av's own words are not used for what it names vaguely, and never its `str`: the address in it
+    has the password.
+    """
+    if isinstance(error, _TIMED_OUT):
+        problem = f"no answer within {timeout_s:g} s; check the address and the network"
+    elif network and isinstance(error, av.error.InvalidDataError):
+        # What av also says when an RTSP server accepts the connection and then keeps silent.
+        problem = f"it answers no video within {timeout_s:g} s; check the path and the camera"
+    elif network and error.errno == errno.EIO:
+        problem = "no connection, or nothing came over it; check the host's name and the network"
+    elif error.errno == errno.ENOTTY:
+        problem = "this device is not a camera; list the cameras with `v4l2-ctl --list-devices`"
+    elif isinstance(error, av.error.InvalidDataError):
+        problem = (
+            "this is no video, or one cut short before its index was written; "
+            "play it with another program to see which"
+        )
+    else:
+        problem = _SENTENCES.get(type(error), f"it cannot be opened: {error.strerror}")
+    return VideoError(f"{where}: {problem}")
+
+
+def cannot_go_on(where: str, error: av.FFmpegError, *, silent_s: float) -> VideoError:
+    """The error for a source that was being read."""
+    if isinstance(error, _TIMED_OUT):
+        return VideoError(f"{where}: no data for {silent_s:g} s; the camera or the network hangs")
+    return VideoError(f"{where}: reading stopped: {error.strerror}")

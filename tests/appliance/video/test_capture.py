@@ -1,0 +1,224 @@
+"""The loop of one camera: what reaches the lanes, and the account of it."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from appliance.clock import Clock, SystemClock
+from appliance.observe.buckets import Buckets
+from appliance.video.capture import Pace, capture
+from appliance.video.errors import VideoError
+from appliance.video.mailbox import Mailbox
+from appliance.video.reader import VideoReader
+from blocks.data import Frame, Image
+
+Render = Callable[..., Path]
+
+PATIENCE_S = 10.0
+
+
+class ManualClock:
+    """Waiting moves it on at once; what shall happen at a time is done when it gets there."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+        self.events: list[tuple[float, Callable[[], object]]] = []
+
+    def at(self, seconds: float, event: Callable[[], object]) -> None:
+        self.events.append((1000.0 + seconds, event))
+
+    def now(self) -> float:
+        return self.seconds
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def wait(self, stop: threading.Event, seconds: float) -> bool:
+        end = self.seconds + seconds
+        for event in sorted(self.events, key=lambda event: event[0]):
+            if event[0] <= end and not stop.is_set():
+                self.events.remove(event)
+                self.seconds = event[0]
+                event[1]()
+        if not stop.is_set():
+            self.seconds = end
+        return stop.is_set()
+
+
+class Lane:
+    """Takes frames and counts them as processed, on a thread of its own if it is started."""
+
+    def __init__(self) -> None:
+        self.mailbox = Mailbox(Buckets())
+        self.stop = threading.Event()
+        self.frames: list[Frame] = []
+        self.thread = threading.Thread(target=self._take_all)
+
+    @property
+    def sequences(self) -> list[int]:
+        return [frame.sequence for frame in self.frames]
+
+    @property
+    def account(self) -> dict[str, int]:
+        buckets = self.mailbox.buckets
+        return {"captured": buckets.captured, **buckets.snapshot()}
+
+    def take(self, timeout_s: float | None = None) -> bool:
+        frame = self.mailbox.take(self.stop, timeout_s)
+        if frame is not None:
+            self.frames.append(frame)
+            self.mailbox.buckets.put("processed")
+        return frame is not None
+
+    def join(self) -> None:
+        self.thread.join(PATIENCE_S)
+        assert not self.thread.is_alive()
+
+    def _take_all(self) -> None:
+        while self.take():
+            pass
+
+
+def capture_clip(path: Path | str, lanes: list[Lane], clock: Clock, pace: Pace) -> None:
+    with VideoReader(str(path), "gate", clock) as reader:
+        capture(reader, [lane.mailbox for lane in lanes], threading.Event(), clock, pace)
+
+
+def test_a_fast_run_gives_every_frame_to_every_lane(clip: Path, clock: Clock) -> None:
+    lanes = [Lane(), Lane()]
+    for lane in lanes:
+        lane.thread.start()
+    capture_clip(clip, lanes, clock, Pace.FAST)
+    for lane in lanes:
+        lane.join()
+        assert lane.sequences == list(range(24))
+        assert lane.account == {"captured": 24, "processed": 24}
+        assert lane.mailbox.ended
+
+
+def test_a_fast_run_goes_on_for_the_others_when_a_lane_ends(clip: Path, clock: Clock) -> None:
+    ended, lane = Lane(), Lane()
+    ended.mailbox.discard()
+    lane.thread.start()
+    capture_clip(clip, [ended, lane], clock, Pace.FAST)
+    lane.join()
+    assert lane.sequences == list(range(24))
+    assert ended.account == {"captured": 24, "stopped": 24}
+
+
+def test_a_run_without_a_lane_left_ends(clip: Path, clock: Clock) -> None:
+    lane = Lane()
+    lane.mailbox.discard()
+    capture_clip(clip, [lane], clock, Pace.FAST)
+    assert lane.mailbox.buckets.in_flight == 0
+    assert lane.mailbox.buckets.captured < 24
+
+
+def test_real_time_keeps_the_pace_of_the_clip(clip: Path) -> None:
+    clock, lane = ManualClock(), Lane()
+    # The lane looks in the midst between two frames, at 0.1, 0.5 and 0.9 s of the clip.
+    for seconds in (0.1, 0.5, 0.9):
+        clock.at(seconds, lambda: lane.take(0))
+    capture_clip(clip, [lane], clock, Pace.REALTIME)
+    assert clock.seconds == pytest.approx(1000 + 23 / 25)
+    assert [frame.at_s for frame in lane.frames] == pytest.approx([0.08, 0.48, 0.88])
+    assert lane.account == {"captured": 24, "processed": 3, "replaced": 20}
+    assert lane.mailbox.buckets.in_flight == 1
+    lane.mailbox.discard()
+    assert lane.account == {"captured": 24, "processed": 3, "replaced": 20, "stopped": 1}
+
+
+def test_a_slow_start_does_not_delay_the_rest_of_a_clip(render: Render) -> None:
+    clock, lane = ManualClock(), Lane()
+    path = render("c.mkv", frames=3, stamps=[0, 25, 50])
+    clock.at(1.5, lambda: None)
+    capture_clip(path, [lane], clock, Pace.REALTIME)
+    assert clock.seconds == pytest.approx(1002.0)
+
+
+def test_a_live_run_does_not_wait_for_anyone(clip: Path, clock: Clock) -> None:
+    lane = Lane()
+    capture_clip(clip, [lane], clock, Pace.LIVE)
+    assert lane.account == {"captured": 24, "replaced": 23}
+    assert lane.take()
+    assert lane.sequences == [23]
+    assert lane.mailbox.ended
+
+
+def test_what_cannot_be_decoded_is_counted_for_every_lane(
+    render: Render, clock: Clock, number_of: Callable[[Image], int]
+) -> None:
+    path = render("c.h264", frames=24, options={"bf": "0", "g": "8"})
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) - 20] + b"\x00\x00\x01\x67")
+    lanes = [Lane(), Lane()]
+    for lane in lanes:
+        lane.thread.start()
+    capture_clip(path, lanes, clock, Pace.FAST)
+    for lane in lanes:
+        lane.join()
+        assert [number_of(frame.image) for frame in lane.frames[:23]] == list(range(23))
+        assert lane.account["decode-error"] >= 1
+        assert lane.mailbox.buckets.in_flight == 0
+
+
+@pytest.mark.parametrize("pace", [Pace.REALTIME, Pace.LIVE])
+def test_a_stop_ends_the_run_and_what_is_not_handed_on_is_stopped(clip: Path, pace: Pace) -> None:
+    clock, lane, stop = ManualClock(), Lane(), threading.Event()
+    if pace is Pace.REALTIME:
+        clock.at(0.1, stop.set)
+    else:
+        stop.set()
+    with VideoReader(str(clip), "gate", clock) as reader:
+        capture(reader, [lane.mailbox], stop, clock, pace)
+        demuxed = reader.demuxed
+    lane.mailbox.discard()
+    assert demuxed < 24
+    assert lane.mailbox.buckets.captured == demuxed
+    assert lane.mailbox.buckets.in_flight == 0
+    # Three frames were due in 0.1 s; what the decoder held back is stopped as well.
+    replaced = 2 if pace is Pace.REALTIME else 0
+    assert lane.account.get("replaced", 0) == replaced
+    assert lane.account["stopped"] == demuxed - replaced
+
+
+def test_a_stop_wakes_a_fast_run_that_waits_for_its_lane(clip: Path, clock: Clock) -> None:
+    lane, stop = Lane(), threading.Event()
+    with VideoReader(str(clip), "gate", clock) as reader:
+        arguments = (reader, [lane.mailbox], stop, clock, Pace.FAST)
+        thread = threading.Thread(target=capture, args=arguments)
+        thread.start()
+        assert lane.take(PATIENCE_S)
+        stop.set()
+        thread.join(PATIENCE_S)
+        assert not thread.is_alive()
+    lane.mailbox.discard()
+    assert lane.sequences == [0]
+    assert lane.mailbox.buckets.in_flight == 0
+
+
+def test_a_stop_wakes_a_run_in_real_time(render: Render) -> None:
+    path = render("c.mkv", frames=2, stamps=[0, 25 * 3600])
+    clock, lane, stop = SystemClock(), Lane(), threading.Event()
+    with VideoReader(str(path), "gate", clock) as reader:
+        arguments = (reader, [lane.mailbox], stop, clock, Pace.REALTIME)
+        thread = threading.Thread(target=capture, args=arguments)
+        thread.start()
+        assert lane.take(PATIENCE_S)
+        stop.set()
+        thread.join(PATIENCE_S)
+        assert not thread.is_alive()
+    assert lane.account == {"captured": 2, "processed": 1, "stopped": 1}
+
+
+def test_a_camera_that_fails_closes_the_mailboxes_and_says_why(
+    camera_server: str, clock: Clock
+) -> None:
+    lane = Lane()
+    with pytest.raises(VideoError, match="/live/6: "):
+        capture_clip(f"{camera_server}/live/6", [lane], clock, Pace.LIVE)
+    assert lane.take()
+    assert lane.mailbox.ended
+    assert lane.account == {"captured": 6, "replaced": 5, "processed": 1}

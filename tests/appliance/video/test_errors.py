@@ -1,0 +1,78 @@
+"""Sentences about sources, without their passwords."""
+
+from pathlib import Path
+
+import av
+import pytest
+
+from appliance.video.errors import cannot_go_on, cannot_open, missing_file, redact
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("rtsp://admin:pw@10.0.0.5:554/ch1", "rtsp://admin:***@10.0.0.5:554/ch1"),
+        ("rtsp://admin:p@w:x@10.0.0.5/ch1", "rtsp://admin:***@10.0.0.5/ch1"),
+        ("rtsp://admin:p/w@10.0.0.5/ch1", "rtsp://admin:***@10.0.0.5/ch1"),
+        ("rtsp://admin:p#w?@10.0.0.5/ch1", "rtsp://admin:***@10.0.0.5/ch1"),
+        ("rtsp://:pw@10.0.0.5/ch1", "rtsp://:***@10.0.0.5/ch1"),
+        ("rtsp://admin@10.0.0.5/ch1", "rtsp://admin@10.0.0.5/ch1"),
+        ("rtsp://10.0.0.5:554/user@home", "rtsp://10.0.0.5:554/user@home"),
+        ("rtsp://[::1]:554/user@home", "rtsp://[::1]:554/user@home"),
+        ("http://c/v.cgi?user=a&pwd=pw&ch=1", "http://c/v.cgi?user=a&pwd=***&ch=1"),
+        ("http://c/v?access_token=pw", "http://c/v?access_token=***"),
+        ("clips/gate.mp4", "clips/gate.mp4"),
+    ],
+)
+def test_an_address_is_shown_without_its_secrets(uri: str, shown: str) -> None:
+    assert redact(uri) == shown
+
+
+def test_a_missing_file_names_the_most_similar_one(tmp_path: Path) -> None:
+    (tmp_path / "gate.mp4").touch()
+    (tmp_path / "yard.mp4").touch()
+    wrong = tmp_path / "gaet.mp4"
+    expected = f"{wrong}: there is no such file (did you mean {tmp_path / 'gate.mp4'}?)"
+    assert str(missing_file(wrong)) == expected
+
+
+def test_a_missing_file_with_no_similar_one_is_only_missing(tmp_path: Path) -> None:
+    wrong = tmp_path / "gate.mp4"
+    assert str(missing_file(wrong)) == f"{wrong}: there is no such file"
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    wrong = tmp_path / "clips" / "gate.mp4"
+    assert str(missing_file(wrong)) == f"{wrong}: there is no folder {tmp_path / 'clips'}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "number", "words"),
+    [
+        (av.error.ExitError, 1, "no answer within 5 s; check the address and the network"),
+        (av.error.TimeoutError, 110, "no answer within 5 s; check the address and the network"),
+        (av.error.InvalidDataError, 1, "it answers no video within 5 s"),
+        (av.error.OSError, 5, "no connection, or nothing came over it"),
+        (av.error.HTTPForbiddenError, 1, "access is forbidden (403)"),
+        (av.error.OSError, 113, "it cannot be opened: so says av"),
+    ],
+)
+def test_what_fails_on_the_network_is_a_sentence(
+    kind: type[av.FFmpegError], number: int, words: str
+) -> None:
+    error = kind(number, "so says av", "rtsp://admin:pw@camera/1")
+    said = str(cannot_open("rtsp://admin:***@camera/1", error, network=True, timeout_s=5.0))
+    assert said.startswith(f"rtsp://admin:***@camera/1: {words}")
+
+
+def test_a_device_that_is_no_camera_is_said_to_be_none() -> None:
+    error = av.error.OSError(25, "Inappropriate ioctl for device")
+    said = str(cannot_open("/dev/null", error, network=False, timeout_s=5.0))
+    assert said.startswith("/dev/null: this device is not a camera")
+
+
+def test_silence_and_failure_while_reading_are_told_apart() -> None:
+    silent = cannot_go_on("camera", av.error.ExitError(1, "exit"), silent_s=5.0)
+    broken = cannot_go_on("camera", av.error.OSError(5, "Input/output error"), silent_s=5.0)
+    assert str(silent) == "camera: no data for 5 s; the camera or the network hangs"
+    assert str(broken) == "camera: reading stopped: Input/output error"
