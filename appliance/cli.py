@@ -13,7 +13,7 @@ import click
 
 from appliance import __version__
 from appliance.block_pages import block_list, block_page
-from appliance.clock import SystemClock
+from appliance.clock import Clock, SystemClock
 from appliance.control import ControlError, NoDaemonError, request
 from appliance.daemon import serve
 from appliance.delivery.store import OutboxError
@@ -40,6 +40,7 @@ from appliance.video.errors import VideoError
 from blocks.loading import LoadingError, load_blocks
 
 FAILED, REFUSED, NO_DAEMON = 1, 2, 3
+PATIENCE_S = 0.5
 DEFAULT_CONFIG = Path("config/appliance.yaml")
 DEMO_MODEL = "people-ssdlite"
 DEMO_WORKFLOW = "workflows/people-count.yaml"
@@ -90,13 +91,18 @@ def _say(sentence: str) -> None:
     click.echo(sentence, err=True)
 
 
-def _stop_on_signals() -> threading.Event:
-    """An event that Ctrl-C or systemd's SIGTERM sets; a second one ends the process at once."""
+def _stop_on_signals(clock: Clock) -> threading.Event:
+    """An event that Ctrl-C or systemd's SIGTERM sets; asked again, the process ends at once."""
     stop = threading.Event()
+    asked_at_s: list[float] = []
 
     def ask(number: int, _frame: FrameType | None) -> None:
         stop.set()
-        signal.signal(number, signal.SIG_DFL)
+        # One Ctrl-C may come twice: to the group, and passed on by a parent such as make.
+        if asked_at_s and clock.monotonic() - asked_at_s[0] > PATIENCE_S:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        asked_at_s.append(clock.monotonic())
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, ask)
@@ -184,7 +190,8 @@ def run(
 
 def _run(settings: Settings, options: RunOptions) -> None:
     set_up_logging("console", "WARNING")
-    click.echo(run_workflow(settings, options, SystemClock(), _stop_on_signals()))
+    clock = SystemClock()
+    click.echo(run_workflow(settings, options, clock, _stop_on_signals(clock)))
 
 
 @main.command()
@@ -212,7 +219,8 @@ def serve_command(config: Path | None, state_dir: Path | None) -> None:
     with _sentences():
         settings = read_settings(config or DEFAULT_CONFIG, state_dir)
         plans = plan_pipelines(settings, load_blocks(), model_cards(load_catalog()))
-        serve(settings, plans, SystemClock(), _stop_on_signals())
+        clock = SystemClock()
+        serve(settings, plans, clock, _stop_on_signals(clock))
 
 
 @main.command()

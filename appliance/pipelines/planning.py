@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from appliance.engine.errors import DefinitionError, InputError, Mark, Problem, suggestion
+from appliance.engine.errors import DefinitionError, InputError, Problem, suggestion
 from appliance.engine.plan import Need, Plan, load_plan
 from appliance.settings import Settings, SettingsError, read_text
 from blocks.block import BlockType
@@ -27,28 +27,26 @@ def plan_pipelines(
 
     Raises:
         DefinitionError: everything that is wrong in all of the workflows, and in their bindings.
+        SettingsError, InputError: the same without a settings file, of the one workflow there is.
     """
     plans: dict[str, Plan] = {}
     problems: list[Problem] = []
     for name, pipeline in settings.pipelines.items():
-        where = f"pipelines.{name}"
-        mark = Mark("settings", 1, 1)
-        if settings.document is not None:
-            mark = settings.document.mark(("pipelines", name, "workflow"))
         try:
             plan = plan_file(settings.workflow_path(name), blocks)
             plan.values(pipeline.inputs)
-        except SettingsError as error:
-            problems.append(Problem(mark, f"{where}.workflow", str(error)))
-            continue
-        except InputError as error:
-            problems.append(Problem(mark, f"{where}.inputs", str(error)))
-            continue
         except DefinitionError as error:
             problems += error.problems
-            continue
-        plans[name] = plan
-        problems += unmet(plan.needs(pipeline.inputs), settings, models)
+        except (SettingsError, InputError) as error:
+            # Without a settings file the user named the workflow and its inputs himself.
+            if settings.document is None:
+                raise
+            key = "workflow" if isinstance(error, SettingsError) else "inputs"
+            mark = settings.document.mark(("pipelines", name, key))
+            problems.append(Problem(mark, f"pipelines.{name}.{key}", str(error)))
+        else:
+            plans[name] = plan
+            problems += unmet(plan.needs(pipeline.inputs), settings, models)
     if problems:
         raise DefinitionError(dict.fromkeys(problems))
     return plans
