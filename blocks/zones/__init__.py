@@ -1,0 +1,1 @@
+"""Blocks that compare where things are with lines and zones."""
