@@ -26,11 +26,10 @@ OPEN_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 2.5
 DEFAULT_RATE = 25.0
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_HTTP = ("http://", "https://")
-_RTSP = ("rtsp://", "rtsps://")
-# Opens four times as fast; a camera that needs more is asked again without.
-_FAST_PROBE = {"probesize": "32768", "analyzeduration": "0"}
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+# Opens four times as fast; a camera that needs more is asked again without. The duration is in
+# microseconds, and 0 would mean libav's own five seconds.
+_FAST_PROBE = {"probesize": "32768", "analyzeduration": "100000"}
 # Formats without time stamps: libav counts 25 frames for each second, whatever the camera sends.
 _UNTIMED = ("mpjpeg", "mjpeg", "h264", "hevc")
 
@@ -169,16 +168,23 @@ class VideoReader:
         return float(picture.pts * (picture.time_base or self._time_base))
 
 
+def _scheme(uri: str) -> str:
+    """`rtsp` and so on, in small letters; empty for a path."""
+    found = _URL.match(uri)
+    return found[1].lower() if found else ""
+
+
 def _opened(uri: str, where: str) -> InputContainer:
     """The container, opened by what the address is; a `VideoError` says why not."""
-    if _URL.match(uri) and not uri.startswith("file://"):
-        options = {"rtsp_transport": "tcp"} if uri.startswith(_RTSP) else {}
+    scheme = _scheme(uri)
+    if scheme not in ("", "file"):
+        options = {"rtsp_transport": "tcp"} if scheme in ("rtsp", "rtsps") else {}
         container = _connected(uri, where, options | (_FAST_PROBE if options else {}))
         if options and not _has_size(container):
             container.close()
             container = _connected(uri, where, options)
         return container
-    path = Path(unquote(uri.removeprefix("file://")) if uri.startswith("file://") else uri)
+    path = Path(unquote(uri[len("file://") :]) if scheme else uri)
     if not path.exists():
         raise missing_file(path)
     if path.is_file() and path.stat().st_size == 0:
@@ -238,9 +244,10 @@ def _info(uri: str, container: InputContainer, stream: VideoStream) -> StreamInf
 
 
 def _is_live(uri: str, container: InputContainer) -> bool:
-    if not _URL.match(uri) or uri.startswith("file://"):
+    scheme = _scheme(uri)
+    if scheme in ("", "file"):
         return "v4l2" in container.format.name
-    if not uri.startswith(_HTTP) or container.duration is not None:
+    if scheme not in ("http", "https") or container.duration is not None:
         return container.duration is None
     # A server that knows how long its answer is sends a file; a playlist's length says nothing.
     return "hls" in container.format.name or container.size <= 0

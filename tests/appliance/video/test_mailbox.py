@@ -77,6 +77,16 @@ def test_taking_ends_when_the_stop_is_set(mailbox: Mailbox, stop: threading.Even
     assert taken == [None]
 
 
+def test_a_lane_that_is_stopped_takes_no_more_and_leaves_the_frame_to_be_counted(
+    mailbox: Mailbox, stop: threading.Event
+) -> None:
+    mailbox.put(make_frame(0))
+    stop.set()
+    assert mailbox.take(stop) is None
+    mailbox.discard()
+    assert mailbox.buckets.snapshot() == {"stopped": 1}
+
+
 def test_taking_ends_when_the_mailbox_is_closed(mailbox: Mailbox, stop: threading.Event) -> None:
     taken: list[Frame | None] = []
     with running(lambda: taken.append(mailbox.take(stop))):

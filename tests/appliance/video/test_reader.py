@@ -196,6 +196,7 @@ def test_a_file_address_is_a_path(clip: Path, tmp_path: Path, clock: Clock) -> N
     path = tmp_path / "with space.mp4"
     shutil.copy(clip, path)
     assert len(read_all(path.as_uri(), clock)[1]) == 24
+    assert len(read_all(path.as_uri().replace("file:", "FILE:"), clock)[1]) == 24
 
 
 def test_a_missing_file_is_named_with_a_similar_one(clip: Path, clock: Clock) -> None:
