@@ -1,0 +1,1 @@
+"""Blocks that make pictures out of pictures."""
