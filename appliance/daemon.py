@@ -38,7 +38,7 @@ OnTurn = Callable[[Turn], None]
 # What produces has a higher rank than what consumes, and is stopped before it.
 WRITER, DELIVERIES, LANES, CAMERAS = range(4)
 # What a stop leaves to each connection for what still waits.
-DRAIN_S = 1.0
+DRAIN_S = 0.6
 STOP_S = 1.8
 LOOK_S = 0.02
 
@@ -80,7 +80,7 @@ class Daemon:
         self.lanes = [self._lane(pipeline, camera, run, on_turn) for pipeline, camera, run in runs]
 
     def start(self, readers: Mapping[str, VideoReader] | None = None) -> None:
-        """Start every thread. A camera whose reader is given is open already."""
+        """Start every thread. A camera whose reader is given is open already: it is ours now."""
         start = self._supervisor.start
         start("outbox", self._outbox.writer, rank=WRITER)
         for name, delivery in self._deliveries.items():
@@ -130,8 +130,8 @@ class Daemon:
             log.warning("did not stop in time", threads=self._hanging, seconds=timeout_s)
 
     def close(self) -> None:
-        """Let the state directory go. What hangs still uses it, and keeps it until the exit."""
-        if not self._hanging:
+        """Let the state directory go. What hangs may still use it, and keeps it until the exit."""
+        if all(name.startswith("camera:") for name in self._hanging):
             self._outbox.close()
 
     def status(self) -> dict[str, Any]:
@@ -182,13 +182,34 @@ class Daemon:
     def _camera_loop(
         self, name: str, reader: VideoReader | None
     ) -> Callable[[threading.Event], None]:
+        url, mailboxes = self._settings.cameras[name].url, self._mailboxes[name]
         opened = [reader] if reader is not None else []
+        began_s = self._clock.monotonic()
+        frames = 0
 
         def loop(stop: threading.Event) -> None:
-            url = self._settings.cameras[name].url
-            with opened.pop() if opened else VideoReader(url, name, self._clock) as current:
-                pace = Pace.LIVE if current.info.live else self._pace
-                capture(current, self._mailboxes[name], stop, self._clock, pace)
+            nonlocal frames
+            begin_s = self._clock.monotonic() - began_s if frames else 0.0
+            current = (
+                opened.pop()
+                if opened
+                else VideoReader(url, name, self._clock, begin_s=begin_s, begin_sequence=frames)
+            )
+            with current:
+                live = current.info.live
+                try:
+                    capture(
+                        current, mailboxes, stop, self._clock, Pace.LIVE if live else self._pace
+                    )
+                except VideoError as error:
+                    if live:
+                        raise
+                    # Read again from its beginning, a clip would count everything twice.
+                    log.warning(str(error), camera=name)
+                    for mailbox in mailboxes:
+                        mailbox.close()
+                finally:
+                    frames += current.demuxed
 
         return loop
 

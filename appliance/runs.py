@@ -2,10 +2,9 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from appliance.clock import Clock
 from appliance.daemon import STOP_S, Daemon
@@ -45,17 +44,6 @@ class Recorder:
         self._output = _picture_output(plan, path) if path is not None else ""
         self._writer = VideoWriter(path, rate or DEFAULT_RATE) if path is not None else None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def write(self, turn: Turn) -> None:
         """Add the picture of one turn, if it has one."""
         image = turn.outputs.get(self._output)
@@ -89,18 +77,22 @@ def run_workflow(
     plans = plan_pipelines(settings, load_blocks(), model_cards(load_catalog()))
     (plan,) = plans.values()
     url = settings.cameras[CAMERA].url
-    with (
-        VideoReader(url, CAMERA, clock) as reader,
-        Recorder(options.output, plan, reader.info.rate) as recorder,
-    ):
+    with ExitStack() as opened:
+        reader = opened.enter_context(VideoReader(url, CAMERA, clock))
+        recorder = Recorder(options.output, plan, reader.info.rate)
+        opened.callback(recorder.close)
         report = RunReport(plan.name, redact(url), reader.info, clock)
         pace = Pace.REALTIME if options.realtime else Pace.FAST
-        on_turn = _both(report.seen, recorder.write)
-        daemon = Daemon(settings, plans, clock, pace=pace, on_turn=on_turn)
-        try:
-            status = _until_the_end(daemon, reader, report, clock, stop)
-        finally:
-            daemon.close()
+        daemon = Daemon(
+            settings, plans, clock, pace=pace, on_turn=_both(report.seen, recorder.write)
+        )
+        # Now the reader belongs to the camera's thread, which may still be in it at the end.
+        opened.pop_all()
+    try:
+        status = _until_the_end(daemon, reader, report, clock, stop)
+    finally:
+        daemon.close()
+        recorder.close()
     if not report.processed and not stop.is_set():
         raise VideoError(f"{redact(url)}: not one picture in it could be decoded")
     results = {"events": settings.local_database, "video": recorder.path}

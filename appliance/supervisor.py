@@ -68,15 +68,21 @@ class Supervisor:
         return task
 
     def stop(self, timeout_s: float) -> list[str]:
-        """Stop every task, the highest rank first, within `timeout_s` in all; name what hangs."""
+        """Stop every task, the highest rank first, within `timeout_s` in all; name what hangs.
+
+        A rank that hangs takes its share of the time, not that of the ranks after it.
+        """
         deadline = self._clock.monotonic() + timeout_s
         hanging = []
-        for rank in sorted({task.rank for task, _ in self._tasks}, reverse=True):
+        ranks = sorted({task.rank for task, _ in self._tasks}, reverse=True)
+        for i, rank in enumerate(ranks):
             ranked = [(task, thread) for task, thread in self._tasks if task.rank == rank]
             for task, _ in ranked:
                 task.stop.set()
+            now = self._clock.monotonic()
+            until = now + (deadline - now) / (len(ranks) - i)
             for task, thread in ranked:
-                thread.join(max(0.0, deadline - self._clock.monotonic()))
+                thread.join(max(0.0, until - self._clock.monotonic()))
                 if thread.is_alive():
                     hanging.append(task.name)
         self._tasks.clear()

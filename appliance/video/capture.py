@@ -31,8 +31,9 @@ def capture(
 ) -> None:
     """Read until the source ends, `stop` is set, or no lane is left; then close the mailboxes.
 
-    Every access unit demuxed is counted as captured for every lane, and ends there in one bucket:
-    what gives no picture in "decode-error", what is not handed on because of the stop in "stopped".
+    A source that fails leaves them open, since it may be opened again. Every access unit demuxed is
+    counted as captured for every lane, and ends there in one bucket: what gives no picture in
+    "decode-error", what is not handed on because of the stop in "stopped".
 
     Raises:
         VideoError: the source failed.
@@ -52,11 +53,12 @@ def capture(
             settled += 1
             if stop.is_set() or all(mailbox.ended for mailbox in mailboxes):
                 break
+        for mailbox in mailboxes:
+            mailbox.close()
     finally:
         _count_captured(mailboxes, reader.demuxed - counted)
         for mailbox in mailboxes:
             mailbox.buckets.put("stopped", reader.demuxed - settled)
-            mailbox.close()
 
 
 class _Pacing:

@@ -55,14 +55,24 @@ class VideoReader:
     """One source, opened; close it, or use it in a `with` statement.
 
     `uri` is a path, a device such as /dev/video0, or an address: rtsp, http, rtmp, udp and so on.
-    It belongs to one thread at a time.
+    It belongs to one thread at a time. A camera that is opened again goes on where its line of time
+    and its numbers were: `begin_s` is the `at_s` of its first frame, `begin_sequence` the number.
 
     Raises:
         VideoError: it cannot be opened.
     """
 
-    def __init__(self, uri: str, camera: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        uri: str,
+        camera: str,
+        clock: Clock,
+        *,
+        begin_s: float = 0.0,
+        begin_sequence: int = 0,
+    ) -> None:
         self._camera = camera
+        self._begin_s = begin_s
         self._clock = clock
         self._where = redact(uri)
         self._container = _opened(uri, self._where)
@@ -79,7 +89,7 @@ class VideoReader:
         # UTC of at_s 0. Of a camera it is known when its first unit has come.
         self._began_at: float | None = None if self.info.live else clock.now()
         self._demuxed = 0
-        self._given = 0
+        self._given = begin_sequence
 
     def __enter__(self) -> Self:
         return self
@@ -158,7 +168,7 @@ class VideoReader:
         except (av.FFmpegError, ValueError):
             return Undecodable(f"its pixel format {result.format.name} cannot be converted")
         captured_at = (self._began_at or 0.0) + at_s
-        return Frame(self._camera, sequence, at_s, captured_at, image)
+        return Frame(self._camera, sequence, self._begin_s + at_s, captured_at, image)
 
     def _stamp_s(self, picture: av.VideoFrame) -> float | None:
         if self._untimed:

@@ -213,12 +213,30 @@ def test_a_stop_wakes_a_run_in_real_time(render: Render) -> None:
     assert lane.account == {"captured": 2, "processed": 1, "stopped": 1}
 
 
-def test_a_camera_that_fails_closes_the_mailboxes_and_says_why(
+def test_a_camera_that_fails_says_why_and_leaves_the_mailboxes_open_for_its_return(
     camera_server: str, clock: Clock
 ) -> None:
     lane = Lane()
     with pytest.raises(VideoError, match="/live/6: "):
         capture_clip(f"{camera_server}/live/6", [lane], clock, Pace.LIVE)
     assert lane.take()
-    assert lane.mailbox.ended
+    open_still = not lane.mailbox.ended
+    assert open_still
     assert lane.account == {"captured": 6, "replaced": 5, "processed": 1}
+
+
+def test_a_camera_that_is_opened_again_goes_on_in_time_and_number(
+    camera_server: str, clock: Clock
+) -> None:
+    lane = Lane()
+    with (
+        VideoReader(
+            f"{camera_server}/live/6", "gate", clock, begin_s=30.0, begin_sequence=100
+        ) as reader,
+        pytest.raises(VideoError),
+    ):
+        capture(reader, [lane.mailbox], threading.Event(), clock, Pace.LIVE)
+    frame = lane.mailbox.take(threading.Event(), PATIENCE_S)
+    assert frame is not None
+    assert frame.sequence == 105
+    assert 30.0 <= frame.at_s < 40.0
