@@ -97,9 +97,9 @@ def _is_writable(part: Any) -> bool:
     found = _class(part)
     if found is None or found in (Detections, Image):
         return False
-    if issubclass(found, str | bool | int | float | Mapping):
+    if issubclass(found, str | bool | int | float):
         return True
-    return issubclass(found, Sequence) and all(
+    return issubclass(found, Mapping | Sequence) and all(
         inner is Ellipsis or writable(inner) is not None for inner in get_args(part)
     )
 

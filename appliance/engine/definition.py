@@ -1,17 +1,46 @@
 """A workflow file as it is written: name, inputs, steps, outputs. Nothing is resolved yet."""
 
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from appliance.engine.annotations import INPUT_TYPES
 from appliance.engine.document import Document, read_document
 from appliance.engine.errors import DefinitionError, Problem
 from appliance.engine.validation import validated
 
-NAME = r"^[A-Za-z][A-Za-z0-9_]*$"
 STEP_KEYS = ("name", "type", "when", "on_error")
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_WORKFLOW_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+# Words of CEL that cannot stand behind a dot: `steps.in.count` would not be read.
+_RESERVED = frozenset({"in", "true", "false", "null"})
+
+
+def _name(text: str) -> str:
+    if text in _RESERVED:
+        raise ValueError(f"'{text}' is a word of the conditions' language: take another name")
+    if not _NAME.fullmatch(text):
+        raise ValueError(f"{text!r} is no name: a letter, then letters, digits and underscores")
+    return text
+
+
+def _workflow_name(text: str) -> str:
+    if not _WORKFLOW_NAME.fullmatch(text):
+        raise ValueError(
+            f"{text!r} is no name of a workflow: a letter or digit, then also '_', '.' and '-'"
+        )
+    return text
+
+
+def _version(number: int) -> int:
+    if number != 1:
+        raise ValueError(f"there is only version 1 of the workflow language, no {number}")
+    return number
+
+
+Name = Annotated[str, AfterValidator(_name)]
 
 
 class InputSpec(BaseModel):
@@ -39,7 +68,7 @@ class StepSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    name: str = Field(pattern=NAME)
+    name: Name
     type: str
     when: str | None = None
     on_error: Literal["skip", "stop"] = "skip"
@@ -55,12 +84,12 @@ class Definition(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    version: Literal[1]
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    version: Annotated[int, AfterValidator(_version)]
+    name: Annotated[str, AfterValidator(_workflow_name)]
     description: str = ""
-    inputs: dict[str, InputSpec] = Field(default_factory=dict)
+    inputs: dict[Name, InputSpec] = Field(default_factory=dict)
     steps: tuple[StepSpec, ...] = Field(min_length=1)
-    outputs: dict[str, Any] = Field(default_factory=dict)
+    outputs: dict[Name, Any] = Field(default_factory=dict)
 
 
 def read_definition(text: str, path: str) -> tuple[Definition, Document]:
@@ -71,13 +100,13 @@ def read_definition(text: str, path: str) -> tuple[Definition, Document]:
     """
     document = read_document(text, path)
     definition = validated(Definition, document)
-    problems = _bad_names(definition, document)
+    problems = _duplicate_names(definition, document)
     if problems:
         raise DefinitionError(problems)
     return definition, document
 
 
-def _bad_names(definition: Definition, document: Document) -> list[Problem]:
+def _duplicate_names(definition: Definition, document: Document) -> list[Problem]:
     problems = []
     first: dict[str, int] = {}
     for i, step in enumerate(definition.steps):
@@ -86,10 +115,4 @@ def _bad_names(definition: Definition, document: Document) -> list[Problem]:
             what = f"duplicate step name '{step.name}' (first on line {first[step.name]})"
             problems.append(Problem(mark, f"steps.{step.name}", what))
         first.setdefault(step.name, mark.line)
-    for group in ("inputs", "outputs"):
-        for name in getattr(definition, group):
-            if not re.match(NAME, name):
-                mark = document.key_mark((group, name))
-                what = f"'{name}' is no name: a letter, then letters, digits and underscores"
-                problems.append(Problem(mark, f"{group}.{name}", what))
     return problems

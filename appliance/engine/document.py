@@ -5,6 +5,7 @@ One path for both, since YAML reads JSON. Scalars follow YAML 1.2: `on`, `off`, 
 tags, several documents, keys that are not strings, files and expansions beyond all use.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,17 +22,24 @@ MOST_VALUES = 100_000
 DEEPEST = 50
 LONGEST_EXCERPT = 200
 
-_LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_TOO_DEEP = f"this is nested more than {DEEPEST} levels deep"
+
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False}
 _BOOLEANS["FALSE"] = False
 _BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_TAGS = frozenset(
-    f"tag:yaml.org,2002:{name}"
-    for name in ("str", "int", "float", "bool", "null", "map", "seq", "timestamp", "merge", "value")
-)
+_YAML = "tag:yaml.org,2002:"
+_PLAIN = "plain"
+_TAGS = frozenset({_PLAIN, f"{_YAML}str", f"{_YAML}map", f"{_YAML}seq"})
+# What libyaml says in halves, or in words that do not help.
+_SENTENCES = {
+    "but found another document": "a second document begins here; a file holds one",
+    "second occurrence": "an anchor of this name is there already",
+    "mapping values are not allowed in this context": "a colon where none can be (is a text with a "
+    "colon in it missing its quotes, or is the indentation off?)",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +57,21 @@ class Document:
 
     def mark(self, path: Path) -> Mark:
         """The place of a value, or of the nearest thing around it that has a place."""
-        return self._nearest(self.values, path)
+        while path not in self.values:
+            path = path[:-1]
+        return self.values[path]
 
     def key_mark(self, path: Path) -> Mark:
         """The place of a key, or else of its value."""
         return self.keys.get(path) or self.mark(path)
 
-    def _nearest(self, marks: Mapping[Path, Mark], path: Path) -> Mark:
-        while path and path not in marks:
-            path = path[:-1]
-        return marks.get(path) or Mark(self.path, 1, 1)
+
+class _Loader(yaml.CSafeLoader):
+    """Leaves the meaning of unquoted texts to us; YAML 1.1, which it knows, has strange ones."""
+
+    def resolve(self, kind: Any, _value: Any, implicit: Any) -> Any:
+        """The tag of a node that has none; what a list or mapping is, its class says anyway."""
+        return _PLAIN if kind is yaml.ScalarNode and implicit[0] else f"{_YAML}str"
 
 
 def read_document(text: str, path: str) -> Document:
@@ -67,20 +80,36 @@ def read_document(text: str, path: str) -> Document:
     Raises:
         DefinitionError: it is not YAML, or holds something that is refused.
     """
+    text = text.removeprefix("\ufeff")
     if len(text) > LONGEST_TEXT:
-        raise DefinitionError([_at_start(path, f"the file is larger than {LONGEST_TEXT:,} bytes")])
+        what = f"the file is larger than {LONGEST_TEXT:,} characters"
+        raise DefinitionError([_at_start(path, what)])
     try:
-        node = yaml.compose(text, Loader=_LOADER)
+        _refuse_depth(text, path)
+        node = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         raise DefinitionError([_syntax_problem(error, text, path)]) from None
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, UnicodeError) as error:
         first = str(error).splitlines()[0]
         raise DefinitionError([_at_start(path, f"this is not a YAML text: {first}")]) from None
-    except RecursionError:
-        raise DefinitionError([_at_start(path, "it is nested too deeply")]) from None
     if node is None:
         raise DefinitionError([_at_start(path, "the file is empty")])
     return _Walk(text, path).document(node)
+
+
+def _refuse_depth(text: str, path: str) -> None:
+    """Look at the nesting before nodes are made of it: there libyaml's binding recurses in C.
+
+    Some 20,000 brackets would end the process, with no error that Python could catch.
+    """
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            mark: Any = event.start_mark
+            place = _mark(path, _BREAK.split(text), mark.line, mark.column)
+            raise DefinitionError([Problem(place, "", _TOO_DEEP)])
 
 
 def _at_start(path: str, what: str) -> Problem:
@@ -88,17 +117,12 @@ def _at_start(path: str, what: str) -> Problem:
 
 
 def _syntax_problem(error: yaml.MarkedYAMLError, text: str, path: str) -> Problem:
-    what = error.problem or error.context or "it cannot be read"
-    mark = error.problem_mark or error.context_mark
-    if mark is None:
-        return _at_start(path, f"this is not a YAML text: {what}")
+    what = str(error.problem)
+    mark: Any = error.problem_mark
     place = _mark(path, _BREAK.split(text), mark.line, mark.column)
-    hint = ""
     if "\t" in place.excerpt[: mark.column + 1]:
-        hint = " (YAML is indented with spaces, never with tabs)"
-    elif "mapping values are not allowed" in what:
-        hint = " (is a text with a colon in it missing its quotes, or is the indentation off?)"
-    return Problem(place, "", f"this is not YAML: {what}{hint}")
+        what += " (YAML is indented with spaces, never with tabs)"
+    return Problem(place, "", f"this is not YAML: {_SENTENCES.get(what, what)}")
 
 
 def _mark(path: str, lines: list[str], line: int, column: int) -> Mark:
@@ -126,20 +150,15 @@ class _Walk:
 
     def _value(self, node: yaml.Node, path: Path) -> Any:
         mark = self._values[path] = self._mark(node)
-        self._budget -= 1
-        if self._budget < 0 or len(path) > DEEPEST:
-            limit = (
-                f"more than {MOST_VALUES:,} values" if self._budget < 0 else "too deep a nesting"
-            )
-            raise DefinitionError([Problem(mark, "", f"{limit}: this is no workflow")])
+        self._spend(node, mark)
+        if len(path) > DEEPEST:
+            raise DefinitionError([Problem(mark, "", _TOO_DEEP)])
         if id(node) in self._open:
             self._refuse(mark, path, "this alias stands inside of what it repeats")
             return None
-        if node.tag not in _TAGS:
-            self._refuse(mark, path, f"unknown tag {node.tag}")
-            return None
+        self._refuse_tag(node, mark, path)
         if isinstance(node, yaml.ScalarNode):
-            return _scalar(node)
+            return plain_scalar(node.value) if node.tag == _PLAIN else str(node.value)
         self._open.add(id(node))
         is_list = isinstance(node, yaml.SequenceNode)
         value = self._sequence(node, path) if is_list else self._mapping(node, path)
@@ -153,17 +172,37 @@ class _Walk:
         found: dict[str, Any] = {}
         for key_node, value_node in node.value:
             mark = self._mark(key_node)
+            self._spend(key_node, mark)
             if not isinstance(key_node, yaml.ScalarNode):
                 self._refuse(mark, path, "a key is a single word or text")
                 continue
             key = str(key_node.value)
-            if key in found:
+            self._refuse_tag(key_node, mark, (*path, key))
+            if key_node.tag == _PLAIN and key in ("", "<<"):
+                what = "there is no key in front of this colon"
+                if key:
+                    what = "'<<' is not part of this language: write the keys out"
+                self._refuse(mark, path, what)
+            elif key in found:
                 first = self._keys[(*path, key)].line
                 self._refuse(mark, path, f"duplicate key '{key}' (first on line {first})")
-                continue
-            self._keys[(*path, key)] = mark
-            found[key] = self._value(value_node, (*path, key))
+            else:
+                self._keys[(*path, key)] = mark
+                found[key] = self._value(value_node, (*path, key))
         return found
+
+    def _spend(self, node: yaml.Node, mark: Mark) -> None:
+        """Aliases multiply what they repeat: long texts are counted as well as values."""
+        length = len(node.value) if isinstance(node, yaml.ScalarNode) else 0
+        self._budget -= 1 + length // 100
+        if self._budget < 0:
+            what = f"the file comes to more than {MOST_VALUES:,} values"
+            raise DefinitionError([Problem(mark, "", what)])
+
+    def _refuse_tag(self, node: yaml.Node, mark: Mark, path: Path) -> None:
+        if node.tag not in _TAGS:
+            tag = node.tag.replace(_YAML, "!!")
+            self._refuse(mark, path, f"unknown tag {tag}: values are written without tags")
 
     def _mark(self, node: yaml.Node) -> Mark:
         return _mark(self._path, self._lines, node.start_mark.line, node.start_mark.column)
@@ -177,25 +216,15 @@ def dotted(path: Path) -> str:
     return ".".join(str(part) for part in path)
 
 
-def _scalar(node: yaml.ScalarNode) -> Any:
-    text = str(node.value)
-    # The C loader gives plain scalars the style '', the Python one None.
-    if node.style not in (None, ""):
-        return text
-    value = plain_scalar(text)
-    # Whatever YAML 1.1 takes for a string although it is a number was tagged so: `!!str 5`.
-    explicit = node.tag == "tag:yaml.org,2002:str" and isinstance(value, int)
-    return text if explicit else value
-
-
 def plain_scalar(text: str) -> Any:
     """The value of an unquoted text, by the core schema of YAML 1.2 with decimal numbers only."""
     if text in _NULL:
         return None
     if text in _BOOLEANS:
         return _BOOLEANS[text]
-    if _INTEGER.fullmatch(text):
-        return int(text) if len(text) < 20 else float(text)
-    if _FLOAT.fullmatch(text):
+    if _INTEGER.fullmatch(text) and len(text) < 20:
+        return int(text)
+    # A number beyond all floats stays a text, and is refused where a number is asked for.
+    if _FLOAT.fullmatch(text) and math.isfinite(float(text)):
         return float(text)
     return text

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+MOST_LISTED = 12
+
 Severity = Literal["error", "note"]
 
 
@@ -55,8 +57,14 @@ class DefinitionError(WorkflowError):
     """A file that is refused, with everything that is wrong with it."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems: Sequence[Problem] = tuple(problems)
+        self.problems: Sequence[Problem] = _in_file_order(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def _in_file_order(problems: Iterable[Problem]) -> Sequence[Problem]:
+    found = tuple(problems)
+    paths = list(dict.fromkeys(problem.mark.path for problem in found))
+    return sorted(found, key=lambda p: (paths.index(p.mark.path), p.mark.line, p.mark.column))
 
 
 class InputError(WorkflowError):
@@ -73,18 +81,25 @@ class StepError(WorkflowError):
         )
 
 
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """` (did you mean 'x'?)` for the nearest of the known words, or all of them if they are few."""
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The one of the known words that was probably meant."""
+    near = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)
+    return near[0] if near else None
+
+
+def suggestion(word: str, known: Iterable[str], if_none: str = "") -> str:
+    """` (did you mean 'x'?)` for the nearest of the known words, or all of them if they are few.
+
+    `if_none` is said where no word is known at all.
+    """
     names = sorted(known)
-    near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
-    if near:
-        return f" (did you mean '{near[0]}'?)"
     if not names:
-        return ""
-    if len(names) <= 12:
-        return f" (there is {', '.join(names)})" if len(names) == 1 else f" (one of {_list(names)})"
+        return if_none
+    near = nearest(word, names)
+    if near is not None:
+        return f" (did you mean '{near}'?)"
+    if len(names) == 1:
+        return f" (there is {names[0]})"
+    if len(names) <= MOST_LISTED:
+        return f" (one of {', '.join(names[:-1])} or {names[-1]})"
     return ""
-
-
-def _list(names: Sequence[str]) -> str:
-    return f"{', '.join(names[:-1])} or {names[-1]}"

@@ -16,8 +16,8 @@ from appliance.engine.errors import DefinitionError, InputError, Mark, Problem, 
 from appliance.engine.order import in_order
 from appliance.engine.run import Run, Timer, Wires, no_time
 from appliance.engine.steps import PlannedStep, StepReader
-from appliance.engine.validation import problems_of, strict
-from appliance.engine.wiring import Build, Wiring, literal
+from appliance.engine.validation import problems_of, shown, strict
+from appliance.engine.wiring import Build, Wiring, is_open, literal
 from blocks.block import BlockType, Host, Origin
 from blocks.data import Image
 
@@ -62,7 +62,7 @@ class Plan:
         specs = {n: s for n, s in self.definition.inputs.items() if s.annotation is not Image}
         for name in given:
             if name not in specs:
-                hint = suggestion(name, specs) or " (it has none)"
+                hint = suggestion(name, specs, " (it has none)")
                 raise InputError(f"workflow {self.name} has no input '{name}'{hint}")
         return {name: self._value(name, spec, given) for name, spec in specs.items()}
 
@@ -90,7 +90,8 @@ class Plan:
             for field, kind in step.names_outside.items():
                 default = step.block.manifest.model_fields[field].default
                 name = literal(step.settings.get(field, default), values)
-                if isinstance(name, str):
+                # What only an input will name, and nobody has set, cannot be asked for yet.
+                if isinstance(name, str) and not is_open(step.settings.get(field), values):
                     path: Path = ("steps", step.index, field)
                     mark = self.document.mark(path)
                     found.append(Need(kind, name, mark, f"steps.{step.name}.{field}"))
@@ -183,6 +184,7 @@ def _wrong_defaults(definition: Definition, document: Document) -> list[Problem]
         if spec.annotation is Image:
             problems.append(Problem(mark, where, "an image has no default: it is the camera's"))
         elif not is_of(spec.default, spec.annotation):
-            what = f"this must be {words(spec.annotation)}, as the input's type says"
+            what = f"this must be {words(spec.annotation)}, as the input's type says, not "
+            what += shown(spec.default)
             problems.append(Problem(mark, where, what))
     return problems

@@ -138,7 +138,21 @@ def _run_step(step: _BoundStep, slots: Slots, events: list[Event], timer: Timer)
     if result is None:
         return
     if planned.block.emits:
-        events.append(result)
+        events.append(_checked_event(result))
         return
-    for slot, value in zip(planned.outputs, result, strict=True):
+    values = _checked_outputs(result, len(planned.outputs))
+    for slot, value in zip(planned.outputs, values, strict=True):
         slots[slot] = ABSENT if value is None else value
+
+
+def _checked_event(result: Any) -> Event:
+    if not isinstance(result, Event):
+        raise TypeError(f"run gave {type(result).__name__}, not an Event")
+    return result
+
+
+def _checked_outputs(result: Any, count: int) -> tuple[Any, ...]:
+    # Looked at as a whole, before any of it goes where other steps see it.
+    if not isinstance(result, tuple) or len(result) != count:
+        raise TypeError(f"run gave {type(result).__name__}, not a tuple of its {count} outputs")
+    return result

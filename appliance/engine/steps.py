@@ -10,12 +10,13 @@ from pydantic import TypeAdapter, ValidationError
 from appliance.engine.annotations import fits, is_of, optional, words, writable
 from appliance.engine.definition import STEP_KEYS, Definition, StepSpec
 from appliance.engine.document import Document, Path
-from appliance.engine.errors import Mark, Problem, suggestion
+from appliance.engine.errors import Mark, Problem, nearest, suggestion
 from appliance.engine.expressions import Condition, ExpressionError, compile_condition
 from appliance.engine.selectors import FRAME_FIELDS, is_selector, parse_selector
-from appliance.engine.validation import problems_of, strict
+from appliance.engine.validation import problems_of, shown, strict
 from appliance.engine.wiring import FRAME_SLOT, Build, Wiring, literal, selectors_in
 from blocks.block import BlockType, Names, Parameter
+from blocks.data import Image
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,44 +138,42 @@ class StepReader:
             for inner, text in selectors_in(value):
                 place = (*path, name, *inner)
                 source = self._find(text, place, f"{where}.{name}")
-                if source is not None and not source.startswith("inputs."):
+                if source is not None and self._changes(source):
                     what = (
                         f"'{name}' is a setting, fixed when the pipeline starts: "
-                        f"it takes a value or $inputs.x, not {text}"
+                        f"it takes a value or $inputs.x, not {text}, which changes with each frame"
                     )
                     self._refuse(self._document.mark(place), f"{where}.{name}", what)
-                    unset.add(name)
-                elif source is None or source.removeprefix("inputs.") not in defaults:
+                if source is None or source.removeprefix("inputs.") not in defaults:
                     unset.add(name)
         known = {n: literal(v, defaults) for n, v in settings.items() if n not in unset}
         try:
             strict(block.manifest, known)
         except ValidationError as error:
-            found = problems_of(error, self._document, block.manifest, path)
             # A setting whose input has no default yet is looked at when the pipeline starts.
-            self._problems += [p for p in found if not _speaks_of(p, unset)]
+            self._problems += problems_of(error, self._document, block.manifest, path, unset)
+
+    def _changes(self, source: str) -> bool:
+        return not source.startswith("inputs.") or self._known[source] is Image
 
     def _wire(
         self, spec: StepSpec, parameter: Parameter, arguments: "_Arguments", path: Path
     ) -> None:
         name, place = parameter.name, (*path, parameter.name)
         where = f"steps.{spec.name}.{name}"
+        fallback = _fallback(self._blocks[spec.type], name)
         if name not in spec.given:
-            if parameter.required and not optional(parameter.annotation):
+            if _is_required(parameter):
                 what = f"the input '{name}' is missing; it takes {words(parameter.annotation)}"
                 self._refuse(self._document.mark(path), f"steps.{spec.name}", what)
-            arguments.slots.append(self._wiring.constant(_fallback(spec, self._blocks, name)))
+            arguments.slots.append(self._wiring.constant(fallback))
             return
         value = spec.given[name]
         if is_selector(value):
             found = self._find(value, place, where)
-            if found is None:
-                return
-            self._check_type(value, self._known[found], parameter, place, where)
-            arguments.wire(self._wiring.slot(found), found, parameter)
-            if not arguments.is_required(parameter):
-                fallback = _fallback(spec, self._blocks, name)
-                arguments.fallbacks.append((len(arguments.slots) - 1, fallback))
+            if found is not None:
+                self._check_type(value, self._known[found], parameter, place, where)
+                arguments.wire(self._wiring.slot(found), found, parameter, fallback)
             return
         inside = list(selectors_in(value))
         if not inside:
@@ -193,18 +192,19 @@ class StepReader:
     def _literal(
         self, value: Any, parameter: Parameter, arguments: "_Arguments", place: Path, where: str
     ) -> None:
-        wanted = words(parameter.annotation)
-        if is_of(value, parameter.annotation):
-            plain = literal(value, {})
-            kind = TypeAdapter(writable(parameter.annotation))
+        annotation = parameter.annotation
+        plain = literal(value, {})
+        if plain is None and optional(annotation):
+            arguments.slots.append(self._wiring.constant(None))
+        elif is_of(plain, annotation):
+            kind = TypeAdapter(writable(annotation))
             arguments.slots.append(self._wiring.constant(kind.validate_python(plain)))
-        elif writable(parameter.annotation) is None:
-            what = (
-                f"'{parameter.name}' takes {wanted}: wire it, as $steps.step.output or $inputs.name"
-            )
+        elif writable(annotation) is None:
+            what = f"'{parameter.name}' takes {words(annotation)}: wire it, as $steps.step.output"
             self._refuse(self._document.mark(place), where, what)
         else:
-            self._refuse(self._document.mark(place), where, f"this must be {wanted}")
+            what = f"'{parameter.name}' takes {words(annotation)}, not {shown(value)}"
+            self._refuse(self._document.mark(place), where, what)
 
     def _check_type(
         self, text: str | None, given: Any, parameter: Parameter, place: Path, where: str
@@ -250,12 +250,13 @@ class StepReader:
                 prefix = f"steps.{selector.step}."
                 known = [n.removeprefix(prefix) for n in self._known if n.startswith(prefix)]
                 what = f"step '{selector.step}' has no output '{selector.name}'"
-                what += suggestion(selector.name, known) or " (it gives none)"
+                what += suggestion(selector.name, known, " (it gives none)")
         else:
             prefix = f"{selector.root}."
             known = [n.removeprefix(prefix) for n in self._known if n.startswith(prefix)]
-            thing = "an input" if selector.root == "inputs" else "a frame field"
-            what = f"{selector.name} is not {thing}{suggestion(selector.name, known)}"
+            thing = "input" if selector.root == "inputs" else "frame field"
+            what = f"there is no {thing} '{selector.name}'"
+            what += suggestion(selector.name, known, " (the workflow has none)")
         self._refuse(mark, where, what)
         return None
 
@@ -273,17 +274,19 @@ class _Arguments:
         self.built: list[tuple[int, Build]] = []
         self.names: list[str] = []
 
-    def wire(self, slot: int, name: str, parameter: Parameter) -> None:
+    def wire(self, slot: int, name: str, parameter: Parameter, fallback: Any) -> None:
         """An argument that is the value of another step, an input or the frame."""
+        if _is_required(parameter):
+            self.required.append(slot)
+        else:
+            self.fallbacks.append((len(self.slots), fallback))
         self.slots.append(slot)
         self.names.append(name)
-        if self.is_required(parameter):
-            self.required.append(slot)
 
-    @staticmethod
-    def is_required(parameter: Parameter) -> bool:
-        """Whether the step does not run where this argument is absent."""
-        return parameter.required and not optional(parameter.annotation)
+
+def _is_required(parameter: Parameter) -> bool:
+    """Whether the step does not run where this argument is absent."""
+    return parameter.required and not optional(parameter.annotation)
 
 
 def _known_names(definition: Definition, blocks: Mapping[str, BlockType]) -> dict[str, Any]:
@@ -297,14 +300,10 @@ def _known_names(definition: Definition, blocks: Mapping[str, BlockType]) -> dic
     return known
 
 
-def _fallback(spec: StepSpec, blocks: Mapping[str, BlockType], name: str) -> Any:
+def _fallback(block: BlockType, name: str) -> Any:
     """What an argument is where it is left out or absent."""
-    default = inspect.signature(blocks[spec.type].cls.run).parameters[name].default
+    default = inspect.signature(block.cls.run).parameters[name].default
     return None if default is inspect.Parameter.empty else default
-
-
-def _speaks_of(problem: Problem, settings: set[str]) -> bool:
-    return any(f".{name}" in problem.where or f"'{name}'" in problem.what for name in settings)
 
 
 def _inside(mark: Mark, text: str, column: int) -> Mark:
@@ -322,11 +321,8 @@ def unknown_block(type_: str, blocks: Mapping[str, BlockType]) -> str:
         if not version:
             return f"'{type_}' lacks its version: write {there}"
         return f"block '{name}' has no version '{version}' (there is {there})"
-    near = suggestion(name, {block.name for block in blocks.values()})
-    if "did you mean" in near:
-        found = near.split("'")[1]
-        latest = max(b.version for b in blocks.values() if b.name == found)
-        near = f" (did you mean '{found}@{latest}'?)"
-    else:
-        near = " (`appliance blocks` lists what there is)"
-    return f"unknown block '{type_}'{near}"
+    near = nearest(name, {block.name for block in blocks.values()})
+    if near is None:
+        return f"unknown block '{type_}' (`appliance blocks` lists what there is)"
+    latest = max(b.version for b in blocks.values() if b.name == near)
+    return f"unknown block '{type_}' (did you mean '{near}@{latest}'?)"

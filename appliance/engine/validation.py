@@ -2,14 +2,14 @@
 
 import difflib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from appliance.engine.document import Document, Path, dotted
-from appliance.engine.errors import DefinitionError, Problem, suggestion
+from appliance.engine.errors import DefinitionError, Problem, nearest, suggestion
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -35,13 +35,36 @@ def strict(model: type[M], data: Any) -> M:
 
 
 def problems_of(
-    error: ValidationError, document: Document, model: type[BaseModel], prefix: Path = ()
+    error: ValidationError,
+    document: Document,
+    model: type[BaseModel],
+    prefix: Path = (),
+    unset: Collection[str] = (),
 ) -> list[Problem]:
     """What pydantic found, as problems with their places in the document.
 
-    `prefix` is the path at which the validated data stands; `model` tells the known keys.
+    `prefix` is the path at which the validated data stands; `model` tells the known keys. What is
+    due to fields that are not set yet, or may be, is left out.
     """
-    return [_problem(details, document, model, prefix) for details in error.errors()]
+    found = error.errors()
+    return [
+        _problem(details, document, model, prefix)
+        for details in found
+        if not (unset and _may_be_due_to(unset, details)) and not _follows(details, found)
+    ]
+
+
+def _follows(details: ErrorDetails, found: Sequence[ErrorDetails]) -> bool:
+    """Whether a list is only called too short since some of its entries are wrong."""
+    loc = details["loc"]
+    return details["type"] == "too_short" and any(
+        other["loc"][: len(loc)] == loc and len(other["loc"]) > len(loc) for other in found
+    )
+
+
+def _may_be_due_to(unset: Collection[str], details: ErrorDetails) -> bool:
+    # A validator of the model's own may have looked at any of its fields.
+    return details["type"] == "value_error" or details["loc"][0] in unset
 
 
 def _problem(
@@ -54,6 +77,8 @@ def _problem(
         if (*place, part) in document.values or kind in ("missing", "extra_forbidden"):
             place = (*place, part)
     where = dotted(_with_step_names(place, document))
+    if details["loc"][-1:] == ("[key]",):
+        return Problem(document.key_mark(place), where, _sentence(details))
     if kind == "extra_forbidden":
         key = str(place[-1])
         what = f"unknown key '{key}'" + suggestion(key, _known_keys(model, details["loc"][:-1]))
@@ -77,7 +102,8 @@ def _with_step_names(place: Path, document: Document) -> Path:
         name = document.data["steps"][place[1]]["name"]
     except (KeyError, TypeError, IndexError):
         return place
-    return ("steps", str(name), *place[2:]) if isinstance(name, str) else place
+    readable = isinstance(name, str) and name.isprintable()
+    return ("steps", name, *place[2:]) if readable else place
 
 
 def _known_keys(model: type[BaseModel], loc: Sequence[str | int]) -> Iterable[str]:
@@ -111,38 +137,28 @@ def _first_model(annotation: Any) -> Any:
 def _sentence(details: ErrorDetails) -> str:
     """What pydantic says, in the words of this program."""
     kind, context = details["type"], details.get("ctx", {})
-    given = _shown(details["input"])
-    expected = {
-        "string_type": "a text",
-        "bool_type": "true or false",
-        "bool_parsing": "true or false",
-        "int_type": "a whole number",
-        "int_parsing": "a whole number",
-        "int_from_float": "a whole number",
-        "float_type": "a number",
-        "float_parsing": "a number",
-        "finite_number": "a number that is not infinite",
-        "dict_type": "a mapping",
-        "mapping_type": "a mapping",
-        "model_type": "a mapping",
-        "model_attributes_type": "a mapping",
-        "list_type": "a list",
-        "tuple_type": "a list",
-    }.get(kind)
+    given = shown(details["input"])
+    expected = _EXPECTED.get(kind)
     if expected:
         return f"this must be {expected}, not {given}"
     if kind in ("literal_error", "enum"):
         known = [
             part.strip(" '") for part in str(context["expected"]).replace(" or ", ",").split(",")
         ]
-        return f"this must be {context['expected']}, not {given}{_near(details['input'], known)}"
+        near = nearest(details["input"], known) if isinstance(details["input"], str) else None
+        hint = f" (did you mean '{near}'?)" if near else ""
+        return f"this must be {context['expected']}, not {given}{hint}"
     if kind == "value_error":
         return str(context["error"])
     if kind == "string_pattern_mismatch":
-        return f"{given} is no name: a letter, then letters, digits and underscores"
+        return f"{given} does not have the form {context['pattern']}"
+    if kind == "string_too_short" and context["min_length"] == 1:
+        return "this must not be empty"
     message = details["msg"]
     if kind in _LIMITS:
-        return f"this must be {_LIMITS[kind]} {next(iter(context.values()))}, not {given}"
+        (limit,) = context.values()
+        number = f"{limit:g}" if isinstance(limit, float) else limit
+        return f"this must be {_LIMITS[kind]} {number}, not {given}"
     if kind in ("too_short", "too_long"):
         limit = context["min_length"] if kind == "too_short" else context["max_length"]
         few = "at least" if kind == "too_short" else "at most"
@@ -151,6 +167,16 @@ def _sentence(details: ErrorDetails) -> str:
     return f"{message[:1].lower()}{message[1:]} (this is {given})"
 
 
+_EXPECTED = {
+    "string_type": "a text",
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "list_type": "a list",
+    "tuple_type": "a list",
+}
 _LIMITS = {
     "greater_than": "more than",
     "greater_than_equal": "at least",
@@ -159,12 +185,8 @@ _LIMITS = {
 }
 
 
-def _near(value: Any, known: Sequence[str]) -> str:
-    found = suggestion(value, known) if isinstance(value, str) else ""
-    return found if "did you mean" in found and value not in known else ""
-
-
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value of a file as messages show it."""
     if value is None:
         return "nothing"
     if isinstance(value, bool):
@@ -176,4 +198,4 @@ def _shown(value: Any) -> str:
     text = str(value)
     if not isinstance(value, str):
         return text
-    return f"'{text if len(text) <= 60 else text[:57] + '...'}'"
+    return repr(text if len(text) <= 60 else f"{text[:57]}...")

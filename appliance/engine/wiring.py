@@ -87,3 +87,8 @@ def literal(value: Any, inputs: Mapping[str, Any]) -> Any:
     if isinstance(value, list):
         return [literal(inner, inputs) for inner in value]
     return unescaped(value) if isinstance(value, str) else value
+
+
+def is_open(value: Any, inputs: Mapping[str, Any]) -> bool:
+    """Whether a setting is an input that has no value."""
+    return is_selector(value) and parse_selector(value).name not in inputs
