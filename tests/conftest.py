@@ -1,7 +1,10 @@
 """What tests of several parts share."""
 
+from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
+import av
 import pytest
 
 from appliance.inference.catalog import load_catalog
@@ -17,3 +20,20 @@ def demo_store() -> Store:
     pull(catalog["people-ssdlite"], store, print)
     pull_demo_clip(catalog, store, print)
     return store
+
+
+@pytest.fixture(scope="session")
+def short_clip(demo_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """40 frames of the demo clip, with some people in each, as H.264 at 10 frames/s."""
+    path = tmp_path_factory.mktemp("clips") / "short.mp4"
+    source = demo_store.root / "clips" / "vtest.avi"
+    with av.open(str(source)) as clip, av.open(str(path), "w") as short:
+        stream = short.add_stream("libx264", rate=10, options={"crf": "18", "preset": "ultrafast"})
+        stream.width, stream.height = 768, 576
+        stream.pix_fmt = "yuv420p"
+        for number, frame in enumerate(islice(clip.decode(video=0), 400, 440)):
+            picture = frame.reformat(format="yuv420p")
+            picture.pts, picture.time_base = number, Fraction(1, 10)
+            short.mux(stream.encode(picture))
+        short.mux(stream.encode())
+    return path
