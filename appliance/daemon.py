@@ -25,7 +25,8 @@ from appliance.observe.buckets import Buckets
 from appliance.pipelines.lane import Lane, LaneName
 from appliance.settings import Settings
 from appliance.supervisor import Supervisor, Task
-from appliance.video.capture import Pace, capture
+from appliance.video.camera import Camera
+from appliance.video.capture import Pace
 from appliance.video.errors import VideoError
 from appliance.video.mailbox import Mailbox
 from appliance.video.reader import VideoReader
@@ -65,14 +66,14 @@ class Daemon:
     ) -> None:
         self._settings = settings
         self._clock = clock
-        self._pace = pace
         self._supervisor = Supervisor(clock)
         self._models = Models(Store(settings.state_dir), model_cards(load_catalog()))
         self._began_s = clock.monotonic()
-        self._cameras: dict[str, Task] = {}
+        self._cameras = {
+            name: Camera(name, given.url, clock, pace) for name, given in settings.cameras.items()
+        }
         self._lane_tasks: list[Task] = []
         self._hanging: list[str] = []
-        self._mailboxes: dict[str, list[Mailbox]] = {name: [] for name in settings.cameras}
         # Before the outbox is opened, so that a workflow that cannot start leaves no lock behind.
         runs = list(self._runs(plans))
         self._outbox = Outbox(settings.state_dir, clock)
@@ -86,12 +87,11 @@ class Daemon:
         for name, delivery in self._deliveries.items():
             start(f"delivery:{name}", delivery.deliver, rank=DELIVERIES)
         self._lane_tasks = [start(f"lane:{ln.name}", ln.loop, rank=LANES) for ln in self.lanes]
-        for name in self._settings.cameras:
-            if self._mailboxes[name]:
-                loop = self._camera_loop(name, (readers or {}).get(name))
-                expected = (VideoError,)
-                task = start(f"camera:{name}", loop, expected=expected, rank=CAMERAS)
-                self._cameras[name] = task
+        for name, camera in self._cameras.items():
+            if readers and name in readers:
+                camera.take(readers[name])
+            if camera.mailboxes:
+                start(f"camera:{name}", camera.loop, expected=(VideoError,), rank=CAMERAS)
 
     @property
     def ended(self) -> bool:
@@ -140,9 +140,9 @@ class Daemon:
             "version": __version__,
             "uptime_s": round(self._clock.monotonic() - self._began_s, 1),
             "state_dir": str(self._settings.state_dir.absolute()),
-            "cameras": {name: self._camera_status(name) for name in self._settings.cameras},
+            "cameras": {name: asdict(camera.status()) for name, camera in self._cameras.items()},
             "lanes": [asdict(lane.status()) for lane in self.lanes],
-            "connections": {name: self._delivery_status(name) for name in self._deliveries},
+            "connections": self._connections(),
             "models": self._models.providers,
         }
 
@@ -158,7 +158,7 @@ class Daemon:
 
     def _lane(self, pipeline: str, camera: str, run: Any, on_turn: OnTurn | None) -> Lane:
         mailbox = Mailbox(Buckets())
-        self._mailboxes[camera].append(mailbox)
+        self._cameras[camera].mailboxes.append(mailbox)
         name = LaneName(pipeline, camera, socket.gethostname())
         return Lane(name, run, mailbox, self._outbox, self._clock, on_turn)
 
@@ -179,51 +179,19 @@ class Daemon:
         transport = make_transport(settings, self._clock)
         return Delivery(transport, name, self._outbox, self._clock, drain_s=DRAIN_S)
 
-    def _camera_loop(
-        self, name: str, reader: VideoReader | None
-    ) -> Callable[[threading.Event], None]:
-        url, mailboxes = self._settings.cameras[name].url, self._mailboxes[name]
-        opened = [reader] if reader is not None else []
-        began_s = self._clock.monotonic()
-        frames = 0
-
-        def loop(stop: threading.Event) -> None:
-            nonlocal frames
-            begin_s = self._clock.monotonic() - began_s if frames else 0.0
-            current = (
-                opened.pop()
-                if opened
-                else VideoReader(url, name, self._clock, begin_s=begin_s, begin_sequence=frames)
-            )
-            with current:
-                live = current.info.live
-                try:
-                    capture(
-                        current, mailboxes, stop, self._clock, Pace.LIVE if live else self._pace
-                    )
-                except VideoError as error:
-                    if live:
-                        raise
-                    # Read again from its beginning, a clip would count everything twice.
-                    log.warning(str(error), camera=name)
-                    for mailbox in mailboxes:
-                        mailbox.close()
-                finally:
-                    frames += current.demuxed
-
-        return loop
-
-    def _camera_status(self, name: str) -> dict[str, Any]:
-        task = self._cameras.get(name)
-        if task is None:
-            return {"state": "unused"}
-        state = "ended" if task.done.is_set() else "failing" if task.last_error else "running"
-        return {"state": state, "failures": task.failures, "last_error": task.last_error}
-
-    def _delivery_status(self, name: str) -> dict[str, Any]:
-        totals = self._outbox.totals().get(name, Totals())
-        now = self._deliveries[name].status()
-        return {"connected": now.connected, "last_error": now.last_error, **asdict(totals)}
+    def _connections(self) -> dict[str, Any]:
+        """Each connection with what became of its events; one no longer declared keeps its own."""
+        totals = self._outbox.totals()
+        found: dict[str, Any] = {}
+        for name in sorted(self._deliveries.keys() | totals.keys()):
+            delivery = self._deliveries.get(name)
+            if delivery is None:
+                state = {"connected": False, "last_error": "no pipeline of these settings uses it"}
+            else:
+                now = delivery.status()
+                state = {"connected": now.connected, "last_error": now.last_error}
+            found[name] = state | asdict(totals.get(name, Totals()))
+        return found
 
 
 def serve(
