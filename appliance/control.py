@@ -8,7 +8,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,12 @@ import structlog
 Handler = Callable[[], Mapping[str, Any]]
 
 SOCKET_NAME = "control.sock"
+# How soon the server sees its stop event, and how long it waits for each part of a request.
 ACCEPT_S = 0.2
 ANSWER_S = 5.0
-LONGEST_REQUEST = 65_536
+# A request is short: one that comes in more parts than this keeps others waiting, and is refused.
+PART = 4096
+MOST_PARTS = 5
 
 log = structlog.get_logger(__name__)
 
@@ -50,31 +53,41 @@ class ControlServer:
             server.settimeout(ACCEPT_S)
             try:
                 while not stop.is_set():
-                    with suppress(TimeoutError):
-                        self._answer(server.accept()[0])
+                    try:
+                        connection, _ = server.accept()
+                    except TimeoutError:
+                        continue
+                    self._answer(connection)
             finally:
                 (self._state_dir / SOCKET_NAME).unlink(missing_ok=True)
 
     def _answer(self, connection: socket.socket) -> None:
         with connection:
-            # A client that does not speak must not keep others waiting for long.
+            # A client that does not speak, or listen, must not keep others waiting for long.
             connection.settimeout(ACCEPT_S)
             try:
-                reply = self._reply(_read_line(connection))
-                connection.sendall(json.dumps(reply).encode() + b"\n")
+                connection.sendall(self._reply(_line(connection, MOST_PARTS)) + b"\n")
             except OSError as error:
                 log.debug("control client went away", error=str(error))
 
-    def _reply(self, line: bytes) -> Mapping[str, Any]:
+    def _reply(self, line: bytes) -> bytes:
         try:
             command = json.loads(line)["command"]
-        except (ValueError, KeyError, TypeError):
-            return {"ok": False, "error": 'a request is {"command": "…"} on one line'}
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return _refusal('a request is {"command": "…"} on one line')
         handler = self._handlers.get(command) if isinstance(command, str) else None
         if handler is None:
             known = ", ".join(self._handlers)
-            return {"ok": False, "error": f"unknown command {command!r}; there is {known}"}
-        return {"ok": True, **handler()}
+            return _refusal(f"unknown command {command!r}; there is {known}")
+        try:
+            return json.dumps({"ok": True, **handler()}).encode()
+        except Exception as error:  # the next command, such as a stop, must be heard all the same
+            log.exception("command failed", command=command)
+            return _refusal(f"the command {command} failed: {type(error).__name__}: {error}")
+
+
+def _refusal(sentence: str) -> bytes:
+    return json.dumps({"ok": False, "error": sentence}).encode()
 
 
 def request(state_dir: Path, command: str) -> dict[str, Any]:
@@ -82,19 +95,22 @@ def request(state_dir: Path, command: str) -> dict[str, Any]:
 
     Raises:
         NoDaemonError: there is none.
-        ControlError: it answers, but refuses or speaks otherwise.
+        ControlError: it is silent, refuses or speaks otherwise.
     """
+    path = state_dir / SOCKET_NAME
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(ANSWER_S)
         try:
             with _address(state_dir) as address:
                 client.connect(address)
             client.sendall(json.dumps({"command": command}).encode() + b"\n")
-            line = _read_line(client)
+            line = _line(client)
         except PermissionError:
             raise ControlError(
-                f"{state_dir / SOCKET_NAME}: you may not speak to this daemon; run it as its user"
+                f"{path}: you may not speak to this daemon; run this as the daemon's user"
             ) from None
+        except (TimeoutError, BlockingIOError):
+            raise ControlError(f"{path}: the daemon does not answer; look at its log") from None
         except OSError:
             raise NoDaemonError(
                 f"no daemon runs on the state directory {state_dir} "
@@ -103,10 +119,12 @@ def request(state_dir: Path, command: str) -> dict[str, Any]:
     try:
         reply = json.loads(line)
     except ValueError:
-        raise ControlError("the daemon gave no answer that can be read") from None
+        reply = None
+    if not isinstance(reply, dict):
+        raise ControlError(f"{path}: the daemon gave no answer that can be read")
     if not reply.pop("ok", False):
         raise ControlError(str(reply.get("error", "the daemon refused")))
-    return dict(reply)
+    return reply
 
 
 @contextmanager
@@ -119,11 +137,14 @@ def _address(state_dir: Path) -> Iterator[str]:
         os.close(folder)
 
 
-def _read_line(connection: socket.socket) -> bytes:
-    received = b""
-    while not received.endswith(b"\n") and len(received) < LONGEST_REQUEST:
-        part = connection.recv(4096)
+def _line(connection: socket.socket, most_parts: int | None = None) -> bytes:
+    """What comes until the end of a line, or of the connection, or after so many parts."""
+    received = bytearray()
+    parts = 0
+    while not received.endswith(b"\n") and parts != most_parts:
+        part = connection.recv(PART)
         if not part:
             break
         received += part
-    return received
+        parts += 1
+    return bytes(received)

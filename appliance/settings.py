@@ -4,20 +4,24 @@ A file binds workflows to cameras and names the connections. Paths in it are rel
 """
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from appliance.engine.document import Document, read_document
-from appliance.engine.errors import DefinitionError, Problem, suggestion
+from appliance.engine.document import LONGEST_TEXT, Document, read_document
+from appliance.engine.errors import DefinitionError, Problem, nearest, suggestion
 from appliance.engine.validation import validated
 
-NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
 LOCAL = "local"
 CONSOLE = "console"
+# A character of UTF-8 takes four bytes at most.
+LARGEST_FILE = 4 * LONGEST_TEXT
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 ConnectionType = Literal["sql", "mqtt", "console"]
 _TYPES_BY_SCHEME: dict[str, ConnectionType] = {
@@ -32,6 +36,16 @@ _TYPES_BY_SCHEME: dict[str, ConnectionType] = {
 
 class SettingsError(Exception):
     """Settings that cannot be used; the message says which and why."""
+
+
+def _name(text: str) -> str:
+    # Names become parts of topics, addresses of events, and names of threads.
+    if not _NAME.fullmatch(text):
+        raise ValueError(f"{text!r} is no name: a letter or digit, then also '_', '.' and '-'")
+    return text
+
+
+Name = Annotated[str, AfterValidator(_name)]
 
 
 class _Part(BaseModel):
@@ -62,9 +76,9 @@ class PipelineSettings(_Part):
 class _File(_Part):
     version: Literal[1]
     state_dir: str = ""
-    cameras: dict[str, CameraSettings] = Field(default_factory=dict)
-    connections: dict[str, ConnectionSettings] = Field(default_factory=dict)
-    pipelines: dict[str, PipelineSettings] = Field(default_factory=dict)
+    cameras: dict[Name, CameraSettings] = Field(default_factory=dict)
+    connections: dict[Name, ConnectionSettings] = Field(default_factory=dict)
+    pipelines: dict[Name, PipelineSettings] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +97,7 @@ class Settings:
         return self.base / self.pipelines[pipeline].workflow
 
     def connection_url(self, name: str) -> str:
-        """The URL of a connection; a SQLite file without a folder lies in the state directory."""
+        """The URL of a connection; a relative SQLite file lies in the state directory."""
         url = self.connections[name].url
         scheme, separator, file = url.partition(":///")
         if scheme.startswith("sqlite") and separator and not file.startswith("/"):
@@ -91,9 +105,10 @@ class Settings:
         return url
 
     @property
-    def local_database(self) -> Path:
+    def local_database(self) -> Path | None:
         """The SQLite file behind the connection `local`, if that is what it is."""
-        return Path(self.connection_url(LOCAL).partition(":///")[2])
+        scheme, _, file = self.connection_url(LOCAL).partition(":///")
+        return Path(file) if scheme.startswith("sqlite") and file else None
 
 
 def default_state_dir() -> Path:
@@ -110,20 +125,30 @@ def read_text(path: Path, kind: str) -> str:
     """A small text file that a user named.
 
     Raises:
-        SettingsError: it is not there, is a folder, may not be read, or is not UTF-8 text.
+        SettingsError: it is not there, is a folder, may not be read, is large or not UTF-8 text.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            # No more than that: a video named by mistake may be larger than the memory.
+            content = file.read(LARGEST_FILE + 1)
     except FileNotFoundError:
-        near = suggestion(path.name, _names_beside(path))
-        hint = near if "did you mean" in near else ""
+        near = nearest(path.name, _names_beside(path))
+        hint = f" (did you mean '{near}'?)" if near else ""
         raise SettingsError(f"{path}: there is no such {kind}{hint}") from None
     except IsADirectoryError:
         raise SettingsError(f"{path}: this is a folder, not a {kind}") from None
-    except UnicodeDecodeError:
-        raise SettingsError(f"{path}: this is no {kind}: it is not text in UTF-8") from None
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        # A zero byte in the path.
+        raise SettingsError(f"{str(path)!r}: cannot be read: {error}") from None
+    if len(content) > LARGEST_FILE:
+        megabytes = LARGEST_FILE // 1_000_000
+        raise SettingsError(f"{path}: this is no {kind}: it is larger than {megabytes} MB")
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path}: this is no {kind}: it is not text in UTF-8") from None
 
 
 def _names_beside(path: Path) -> list[str]:
@@ -142,19 +167,26 @@ def read_settings(path: Path, state_dir: Path | None = None) -> Settings:
     """
     document = read_document(read_text(path, "settings file"), str(path))
     file = validated(_File, document)
-    problems = _wrong_names(file, document)
+    problems = [*_wrong_cameras(file, document), *_wrong_urls(file, document)]
     if problems:
         raise DefinitionError(problems)
     base = path.parent
     stated = base / file.state_dir if file.state_dir else default_state_dir()
     return Settings(
         state_dir=state_dir or stated,
-        cameras=file.cameras,
+        cameras={name: _placed(camera, base) for name, camera in file.cameras.items()},
         connections=_with_built_in(file.connections),
         pipelines=file.pipelines,
         base=base,
         document=document,
     )
+
+
+def _placed(camera: CameraSettings, base: Path) -> CameraSettings:
+    """The camera with a video file found from the folder of the settings; an address stays."""
+    if "://" in camera.url:
+        return camera
+    return CameraSettings(url=str(base / camera.url))
 
 
 def settings_for_run(
@@ -176,7 +208,7 @@ def settings_for_run(
         connections=_with_built_in(named),
         pipelines={
             workflow.stem: PipelineSettings(
-                workflow=str(workflow.absolute()), cameras=("source",), inputs=dict(inputs)
+                workflow=str(workflow), cameras=("source",), inputs=dict(inputs)
             )
         },
         base=Path(),
@@ -184,11 +216,20 @@ def settings_for_run(
 
 
 def _connection(name: str, url: str) -> ConnectionSettings:
-    scheme = url.partition(":")[0].partition("+")[0].lower()
-    if scheme not in _TYPES_BY_SCHEME:
-        known = ", ".join(f"{known}://" for known in _TYPES_BY_SCHEME)
-        raise SettingsError(f"--connection {name}: a URL begins with one of {known}")
-    return ConnectionSettings(type=_TYPES_BY_SCHEME[scheme], url=url)
+    kind = _TYPES_BY_SCHEME.get(_scheme(url))
+    if kind is None:
+        raise SettingsError(f"--connection {name}: a URL begins with {_one_of(_TYPES_BY_SCHEME)}")
+    return ConnectionSettings(type=kind, url=url)
+
+
+def _scheme(url: str) -> str:
+    """The scheme without a driver: `postgresql` of `postgresql+psycopg://…`."""
+    return url.partition(":")[0].partition("+")[0]
+
+
+def _one_of(schemes: Iterable[str]) -> str:
+    *most, last = (f"{scheme}://" for scheme in schemes)
+    return f"{', '.join(most)} or {last}"
 
 
 def _with_built_in(named: Mapping[str, ConnectionSettings]) -> dict[str, ConnectionSettings]:
@@ -200,17 +241,36 @@ def _with_built_in(named: Mapping[str, ConnectionSettings]) -> dict[str, Connect
     return built_in | dict(named)
 
 
-def _wrong_names(file: _File, document: Document) -> list[Problem]:
+def _wrong_cameras(file: _File, document: Document) -> list[Problem]:
     problems = []
     for name, pipeline in file.pipelines.items():
         for i, camera in enumerate(pipeline.cameras):
             if camera not in file.cameras:
-                hint = suggestion(camera, file.cameras) or " (none is declared under `cameras`)"
-                mark = document.mark(("pipelines", name, "cameras", i))
+                hint = suggestion(camera, file.cameras)
                 what = f"there is no camera '{camera}'{hint}"
-                problems.append(Problem(mark, f"pipelines.{name}.cameras", what))
+                if not file.cameras:
+                    what += " (none is declared under `cameras`)"
+            elif camera in pipeline.cameras[:i]:
+                what = f"the camera '{camera}' stands here twice"
+            else:
+                continue
+            mark = document.mark(("pipelines", name, "cameras", i))
+            problems.append(Problem(mark, f"pipelines.{name}.cameras", what))
+    return problems
+
+
+def _wrong_urls(file: _File, document: Document) -> list[Problem]:
+    problems = []
     for name, connection in file.connections.items():
+        where = f"connections.{name}"
+        schemes = [known for known, kind in _TYPES_BY_SCHEME.items() if kind == connection.type]
         if connection.type != "console" and not connection.url:
-            mark = document.mark(("connections", name))
-            problems.append(Problem(mark, f"connections.{name}", "the key 'url' is missing"))
+            mark = document.key_mark(("connections", name))
+            problems.append(Problem(mark, where, "the key 'url' is missing"))
+        elif connection.type != "console" and _scheme(connection.url) not in schemes:
+            mark = document.mark(("connections", name, "url"))
+            what = f"the URL of a connection of type {connection.type} begins with "
+            # Without the line of the file: it may hold a password, and this goes to the log.
+            mark = replace(mark, excerpt="")
+            problems.append(Problem(mark, f"{where}.url", what + _one_of(schemes)))
     return problems
