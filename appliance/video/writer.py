@@ -24,7 +24,8 @@ _HD_LINES = 720
 # Closing turns the fragments into an ordinary file with an index. Matroska is made for both.
 _CONTAINER = {"flush_packets": "1"}
 _FRAGMENTS = {"movflags": "hybrid_fragmented"}
-_X264 = {"preset": "veryfast", "crf": "23"}
+# Without B frames the first picture's time is 0: with them, players begin with a gap.
+_X264 = {"preset": "veryfast", "crf": "23", "bf": "0"}
 
 
 class VideoWriter:

@@ -1,0 +1,157 @@
+"""Cameras, lanes and deliveries wired together and taken apart again."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.clock import SystemClock
+from appliance.control import request
+from appliance.daemon import Daemon, serve
+from appliance.engine.errors import DefinitionError
+from appliance.pipelines.planning import plan_pipelines
+from appliance.settings import (
+    CameraSettings,
+    ConnectionSettings,
+    PipelineSettings,
+    Settings,
+)
+from appliance.video.capture import Pace
+from blocks.loading import load_blocks
+
+WORKFLOW = """\
+version: 1
+name: tell
+inputs: {image: {type: image}}
+steps:
+  - {name: tell, type: event@1, connection: CONNECTION, data: {number: $frame.sequence}}
+"""
+PATIENCE_S = 20.0
+
+Make = Callable[..., Settings]
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about in time"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    def make_settings(
+        cameras: dict[str, Path | str], connection: str = "local", **urls: str
+    ) -> Settings:
+        (tmp_path / "tell.yaml").write_text(WORKFLOW.replace("CONNECTION", connection))
+        kinds: dict[str, Any] = {"mqtt": "mqtt", "sqlite": "sql"}
+        connections = {
+            n: ConnectionSettings(type=kinds[u.split(":")[0]], url=u) for n, u in urls.items()
+        }
+        local = {"local": ConnectionSettings(type="sql", url="sqlite:///events.db")}
+        return Settings(
+            state_dir=tmp_path / "state",
+            cameras={name: CameraSettings(url=str(url)) for name, url in cameras.items()},
+            connections=local | connections,
+            pipelines={"tell": PipelineSettings(workflow="tell.yaml", cameras=tuple(cameras))},
+            base=tmp_path,
+        )
+
+    return make_settings
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Daemon]]:
+    daemons: list[Daemon] = []
+
+    def start_daemon(settings: Settings, pace: Pace = Pace.FAST) -> Daemon:
+        plans = plan_pipelines(settings, load_blocks(), ())
+        daemon = Daemon(settings, plans, SystemClock(), pace=pace)
+        daemons.append(daemon)
+        daemon.start()
+        return daemon
+
+    yield start_daemon
+    for daemon in daemons:
+        daemon.stop(2.0)
+        daemon.close()
+
+
+def test_two_cameras_of_a_pipeline_have_a_lane_each_and_every_event_arrives(
+    make: Make, start: Callable[..., Daemon], short_clip: Path
+) -> None:
+    daemon = start(make({"front": short_clip, "back": short_clip}))
+    wait_for(lambda: daemon.ended)
+    assert daemon.drain(PATIENCE_S, threading.Event())
+    status = daemon.status()
+    assert [lane["name"] for lane in status["lanes"]] == ["tell:front", "tell:back"]
+    assert all(lane["buckets"] == {"processed": 40} for lane in status["lanes"])
+    assert status["connections"]["local"]["delivered"] == 80
+    assert status["cameras"]["front"]["state"] == "ended"
+
+
+def test_a_camera_that_is_missing_delays_no_other(
+    make: Make, start: Callable[..., Daemon], short_clip: Path, tmp_path: Path
+) -> None:
+    daemon = start(make({"gone": tmp_path / "gone.mp4", "front": short_clip}))
+    wait_for(lambda: daemon.status()["lanes"][1]["buckets"].get("processed") == 40)
+    gone = daemon.status()["cameras"]["gone"]
+    assert gone["state"] == "offline"
+    assert "there is no such file" in gone["last_error"]
+    assert not daemon.ended
+
+
+def test_events_of_an_earlier_run_are_delivered_when_the_peer_is_back(
+    make: Make, start: Callable[..., Daemon], short_clip: Path, tmp_path: Path
+) -> None:
+    first = start(make({"front": short_clip}, "plant", plant="mqtt://127.0.0.1:9"))
+    wait_for(lambda: first.ended)
+    first.stop(2.0)
+    assert first.status()["connections"]["plant"]["pending"] == 40
+    first.close()
+    again = start(make({"front": short_clip}, "local", plant=f"sqlite:///{tmp_path}/plant.db"))
+    wait_for(lambda: again.status()["connections"]["plant"]["delivered"] == 40)
+
+
+def test_a_connection_that_is_declared_no_more_keeps_its_events_and_is_shown(
+    make: Make, start: Callable[..., Daemon], short_clip: Path
+) -> None:
+    first = start(make({"front": short_clip}, "plant", plant="mqtt://127.0.0.1:9"))
+    wait_for(lambda: first.ended)
+    first.stop(2.0)
+    first.close()
+    status = start(make({"front": short_clip})).status()
+    assert status["connections"]["plant"]["pending"] == 40
+    assert status["connections"]["plant"]["last_error"] == "no pipeline of these settings uses it"
+
+
+def test_a_block_that_refuses_its_settings_refuses_the_daemon(
+    make: Make, short_clip: Path, tmp_path: Path
+) -> None:
+    settings = make({"front": short_clip})
+    (tmp_path / "tell.yaml").write_text(
+        "version: 1\nname: find\ninputs: {image: {type: image}}\nsteps:\n"
+        "  - {name: find, type: object_detection@1, image: $inputs.image, model: people-ssdlite}\n"
+    )
+    plans = plan_pipelines(settings, load_blocks(), {"people-ssdlite"})
+    with pytest.raises(DefinitionError, match="not on this machine yet"):
+        Daemon(settings, plans, SystemClock())
+
+
+def test_a_served_daemon_answers_and_stops_over_its_socket(make: Make, short_clip: Path) -> None:
+    settings = make({"front": short_clip})
+    plans = plan_pipelines(settings, load_blocks(), ())
+    stop = threading.Event()
+    thread = threading.Thread(
+        target=serve, args=(settings, plans, SystemClock(), stop), daemon=True
+    )
+    thread.start()
+    wait_for(lambda: (settings.state_dir / "control.sock").exists())
+    assert request(settings.state_dir, "status")["lanes"][0]["name"] == "tell:front"
+    assert request(settings.state_dir, "stop") == {"stopping": True}
+    thread.join(PATIENCE_S)
+    assert not thread.is_alive()
+    assert not (settings.state_dir / "control.sock").exists()

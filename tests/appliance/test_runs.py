@@ -1,0 +1,134 @@
+"""One workflow on one source, from its beginning to its end."""
+
+import shutil
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+
+from appliance.clock import SystemClock
+from appliance.delivery.outbox import Outbox
+from appliance.delivery.store import OutboxError
+from appliance.engine.errors import DefinitionError
+from appliance.inference.store import Store
+from appliance.runs import RunOptions, run_workflow
+from appliance.settings import Settings, settings_for_run
+from appliance.video.errors import VideoError
+
+WORKFLOWS = Path(__file__).parents[2] / "workflows"
+WATCH = """\
+version: 1
+name: watch
+inputs: {image: {type: image}}
+steps:
+  - {name: picture, type: annotate@1, image: $inputs.image, detections: $steps.people.detections}
+  - {name: people, type: object_detection@1, image: $inputs.image, model: people-ssdlite}
+outputs: {annotated: $steps.picture.image}
+"""
+
+
+@pytest.fixture
+def state_dir(tmp_path: Path, demo_store: Store) -> Path:
+    for folder in ("models", "probes"):
+        shutil.copytree(demo_store.root / folder, tmp_path / "state" / folder)
+    return tmp_path / "state"
+
+
+def settings_of(
+    state_dir: Path, source: Path, workflow: str = WATCH, connections: Mapping[str, str] = {}
+) -> Settings:
+    file = state_dir.parent / "watch.yaml"
+    file.write_text(workflow)
+    inputs: dict[str, Any] = {}
+    return settings_for_run(file, str(source), inputs, connections, state_dir)
+
+
+def run(settings: Settings, **options: Any) -> str:
+    return run_workflow(settings, RunOptions(**options), SystemClock(), threading.Event())
+
+
+def test_the_annotated_video_has_every_frame_at_its_time(
+    state_dir: Path, short_clip: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out.mp4"
+    summary = run(settings_of(state_dir, short_clip), output=output)
+    assert "40 captured = 40 processed + 0 skipped" in summary
+    assert f"  video     {output}" in summary
+    with av.open(str(output)) as video:
+        times = [frame.time for frame in video.decode(video=0)]
+    assert times == pytest.approx([number / 10 for number in range(40)], abs=0.002)
+
+
+def test_the_state_directory_is_free_again_after_a_run(state_dir: Path, short_clip: Path) -> None:
+    settings = settings_of(state_dir, short_clip)
+    run(settings)
+    run(settings)
+
+
+def test_a_state_directory_that_another_daemon_holds_is_refused(
+    state_dir: Path, short_clip: Path
+) -> None:
+    held = Outbox(state_dir, SystemClock())
+    try:
+        with pytest.raises(OutboxError, match="another"):
+            run(settings_of(state_dir, short_clip))
+    finally:
+        held.close()
+
+
+def test_a_run_that_is_told_to_stop_at_once_still_sums_up(
+    state_dir: Path, short_clip: Path
+) -> None:
+    stop = threading.Event()
+    stop.set()
+    settings = settings_of(state_dir, short_clip)
+    summary = run_workflow(settings, RunOptions(), SystemClock(), stop)
+    assert summary.startswith("watch on ")
+
+
+def test_a_video_without_one_whole_picture_is_refused(
+    state_dir: Path, short_clip: Path, tmp_path: Path
+) -> None:
+    whole = short_clip.read_bytes()
+    start = whole.index(b"mdat") + 4
+    garbled = tmp_path / "garbled.mp4"
+    end = whole.index(b"moov") if whole.index(b"moov") > start else len(whole)
+    garbled.write_bytes(whole[:start] + b"\xaa" * (end - start) + whole[end:])
+    with pytest.raises(VideoError, match=r"garbled\.mp4"):
+        run(settings_of(state_dir, garbled))
+
+
+def test_a_model_that_is_not_there_leaves_no_lock_behind(state_dir: Path, short_clip: Path) -> None:
+    shutil.rmtree(state_dir / "models")
+    with pytest.raises(DefinitionError, match="appliance models pull people-ssdlite"):
+        run(settings_of(state_dir, short_clip))
+    assert not (state_dir / "outbox.db").exists()
+
+
+def test_events_for_a_peer_that_is_down_stay_and_the_summary_says_so(
+    state_dir: Path, short_clip: Path
+) -> None:
+    workflow = WATCH.replace(
+        "outputs:",
+        "  - {name: seen, type: mqtt@1, connection: plant, topic: yard/people,"
+        " data: {people: $steps.people.detections}}\noutputs:",
+    )
+    settings = settings_of(state_dir, short_clip, workflow, {"plant": "mqtt://127.0.0.1:9"})
+    summary = run(settings)
+    assert "plant: 0 delivered, 40 pending, 0 dead" in summary
+    assert "127.0.0.1" in summary
+
+
+def test_a_disk_that_refuses_the_video_ends_the_video_not_the_run(
+    state_dir: Path, short_clip: Path
+) -> None:
+    if not Path("/dev/full").exists():
+        pytest.fail("this test needs /dev/full")
+    output = state_dir.parent / "full.mkv"
+    output.symlink_to("/dev/full")
+    summary = run(settings_of(state_dir, short_clip), output=output)
+    assert "40 captured = 40 processed + 0 skipped" in summary
+    assert "video     not whole: " in summary
