@@ -1,15 +1,25 @@
-"""What tests of several parts share."""
+"""What tests of several parts share.
 
+`pytest --hypothesis-profile thorough` looks fifty times as long for what breaks a property.
+"""
+
+import os
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
 import av
 import pytest
+from hypothesis import settings
 
 from appliance.inference.catalog import load_catalog
 from appliance.inference.fetch import pull, pull_demo_clip
 from appliance.inference.store import Store
+
+# The machine that tests may be slow; and what fails in CI must fail again on a second look.
+settings.register_profile("house", deadline=None, derandomize="CI" in os.environ)
+settings.register_profile("thorough", deadline=None, max_examples=5000)
+settings.load_profile("house")
 
 
 @pytest.fixture(scope="session")

@@ -79,7 +79,10 @@ def _one_fits(source: Any, target: Any) -> bool:
         return False
     if not issubclass(source_class, target_class):
         return False
-    if target_class is tuple or (issubclass(target_class, Sequence) and target_class is not str):
+    if issubclass(source_class, str):
+        # To Python a text is a sequence of texts, to nobody else.
+        return issubclass(target_class, str)
+    if issubclass(target_class, Sequence):
         inner, outer = get_args(source)[:1], get_args(target)[:1]
         return not inner or not outer or fits(inner[0], outer[0])
     return True

@@ -286,17 +286,20 @@ def _refusal(message: str, added: list[tuple[int, str]]) -> ExpressionError:
         )
     overload = _OVERLOAD.match(what)
     if overload is not None:
-        what = f"'{overload[1]}' does not go with {_arguments(overload[2])}"
+        what = f"'{overload[1]}' does not go with {_operands(overload[1], overload[2])}"
     if "'<EOF>'" in what:
         what = "it ends too early"
     what += next((hint for sign, hint in _HINTS.items() if sign in what), "")
     return ExpressionError(f"this is no condition: {what}", column)
 
 
-def _arguments(given: str) -> str:
+def _operands(operator: str, given: str) -> str:
     kinds = re.split(r", (?![^(]*\))", given)
-    mixed = {"int", "double"} <= set(kinds)
-    hint = " (write double(…) around the whole number)" if mixed else ""
+    hint = ""
+    if operator == "%":
+        hint = " (whole numbers only: double(int(x) % 2))"
+    elif {"int", "double"} <= set(kinds):
+        hint = " (write double(…) around the whole number)"
     return " and ".join(_in_our_words(kind) for kind in kinds) + hint
 
 

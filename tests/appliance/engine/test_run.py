@@ -1,0 +1,298 @@
+"""A plan at work: what runs, what is absent, what fails, and what one turn leaves to the next."""
+
+from collections.abc import Callable
+
+import pytest
+
+from appliance.engine.errors import StepError
+from appliance.engine.plan import Plan
+from appliance.engine.run import Run, StepTime, no_time
+from appliance.engine.testing import EPOCH_S, frame
+from blocks.block import Host, Origin
+
+Planner = Callable[[str], Plan]
+Starter = Callable[..., Run]
+Around = Callable[[str], str]
+
+
+def test_values_flow_along_the_wires(start: Starter, steps: Around) -> None:
+    run = start(
+        steps("""
+        - {name: sum, type: add@1, a: $steps.two.value, b: 3}
+        - {name: two, type: constant@1, value: 2}
+        outputs:
+          sum: $steps.sum.value
+          all: [$steps.sum.value, {two: $steps.two.value, text: $$x}]
+        """)
+    )
+    turn = run.turn(frame())
+    assert turn.outputs == {"sum": 5.0, "all": [5.0, {"two": 2.0, "text": "$x"}]}
+    assert (turn.events, turn.failures) == ((), ())
+
+
+def test_the_frame_and_its_image_enter(start: Starter) -> None:
+    run = start("""
+        version: 1
+        name: w
+        inputs: {image: {type: image}, again: {type: image}, unused: {type: image}}
+        steps: [{name: a, type: find@1, model: people, image: $inputs.image}]
+        outputs:
+          image: $steps.a.image
+          again: $inputs.again
+          at: $frame.captured_at
+          camera: $frame.camera
+          number: $frame.sequence
+    """)
+    given = frame(2.5, sequence=7)
+    turn = run.turn(given)
+    assert turn.frame is given
+    assert turn.outputs["image"] is given.image
+    assert turn.outputs["again"] is given.image
+    assert (turn.outputs["at"], turn.outputs["camera"]) == (EPOCH_S + 2.5, "gate")
+    assert turn.outputs["number"] == 7
+
+
+def test_an_input_is_what_the_pipeline_says_or_its_default(start: Starter) -> None:
+    text = """
+        version: 1
+        name: w
+        inputs: {a: {type: number}, b: {type: number, default: 1}}
+        steps: [{name: sum, type: add@1, a: $inputs.a, b: $inputs.b}]
+        outputs: {sum: $steps.sum.value}
+    """
+    assert start(text, a=2).turn(frame()).outputs == {"sum": 3.0}
+    assert start(text, a=2, b=5).turn(frame()).outputs == {"sum": 7.0}
+
+
+def test_a_sink_gives_an_event(start: Starter, steps: Around) -> None:
+    run = start(steps("- {name: out, type: send@1, data: {n: $frame.sequence}}"))
+    (event,) = run.turn(frame(1.0, sequence=3)).events
+    assert (event.connection, event.subject, event.time) == (
+        "local",
+        "w/yard/gate/out",
+        EPOCH_S + 1,
+    )
+    assert event.data == {"n": 3}
+
+
+def test_a_step_whose_condition_does_not_hold_does_not_run(start: Starter, steps: Around) -> None:
+    run = start(
+        steps("""
+        - {name: n, type: count@1, when: frame.sequence > 1}
+        outputs: {n: $steps.n.total}
+        """)
+    )
+    assert [run.turn(frame(sequence=i)).outputs for i in range(4)] == [{}, {}, {"n": 1}, {"n": 2}]
+
+
+def test_what_depends_on_an_absent_value_does_not_run(start: Starter, steps: Around) -> None:
+    run = start(
+        steps("""
+        - {name: n, type: count@1, when: frame.sequence > 1}
+        - {name: wired, type: add@1, a: $steps.n.total}
+        - {name: asks, type: constant@1, when: steps.n.total < 9}
+        - {name: far, type: constant@1, when: steps.wired.value < 99}
+        outputs: {wired: $steps.wired.value, asks: $steps.asks.value, far: $steps.far.value}
+        """)
+    )
+    assert run.turn(frame(sequence=1)).outputs == {}
+    assert run.turn(frame(sequence=2)).outputs == {"wired": 11.0, "asks": 1.0, "far": 1.0}
+
+
+def test_a_condition_that_could_hold_without_it_still_needs_every_name_in_it(
+    start: Starter, steps: Around
+) -> None:
+    run = start(
+        steps("""
+        - {name: never, type: count@1, when: 'false'}
+        - {name: asks, type: constant@1, when: steps.never.total > 0 || true}
+        outputs: {asks: $steps.asks.value}
+        """)
+    )
+    assert run.turn(frame()).outputs == {}
+
+
+def test_what_is_absent_is_left_out_of_data_and_outputs(start: Starter, steps: Around) -> None:
+    run = start(
+        steps("""
+        - {name: odd, type: odd@1}
+        - {name: out, type: send@1, data: {odd: $steps.odd.value, list: [$steps.odd.value, 5]}}
+        outputs: {odd: $steps.odd.value, all: {odd: $steps.odd.again}}
+        """)
+    )
+    even, odd = run.turn(frame(sequence=2)), run.turn(frame(sequence=3))
+    assert (even.events[0].data, even.outputs) == ({"list": [5]}, {"all": {}})
+    assert odd.events[0].data == {"odd": 3.0, "list": [3.0, 5]}
+    assert odd.outputs == {"odd": 3.0, "all": {"odd": 3.0}}
+
+
+def test_a_block_that_gives_none_gives_nothing_at_all(start: Starter, steps: Around) -> None:
+    run = start(
+        steps("""
+        - {name: odd, type: odd@1}
+        outputs: {odd: $steps.odd.value}
+        """)
+    )
+    turn = run.turn(frame(sequence=0))
+    assert (turn.outputs, turn.failures) == ({}, ())
+
+
+def test_an_optional_parameter_gets_its_fallback(start: Starter, steps: Around) -> None:
+    run = start(
+        steps("""
+        - {name: odd, type: odd@1}
+        - {name: sum, type: add@1, a: 1, b: $steps.odd.value, more: $steps.odd.again}
+        - {name: bare, type: add@1, a: 1, more: ~}
+        outputs: {sum: $steps.sum.value, bare: $steps.bare.value}
+        """)
+    )
+    assert run.turn(frame(sequence=2)).outputs == {"sum": 11.0, "bare": 11.0}
+    assert run.turn(frame(sequence=3)).outputs == {"sum": 7.0, "bare": 11.0}
+
+
+def test_a_step_that_raises_loses_what_depends_on_it_and_nothing_more(
+    start: Starter, steps: Around
+) -> None:
+    run = start(
+        steps("""
+        - {name: broken, type: fail@1}
+        - {name: wired, type: add@1, a: $steps.broken.total}
+        - {name: asks, type: constant@1, when: steps.broken.total >= 0}
+        - {name: other, type: constant@1}
+        - {name: out, type: send@1, data: {lost: $steps.broken.text, kept: $steps.other.value}}
+        outputs: {wired: $steps.wired.value, asks: $steps.asks.value, other: $steps.other.value}
+        """)
+    )
+    turn = run.turn(frame())
+    assert turn.outputs == {"other": 1.0}
+    assert [event.data for event in turn.events] == [{"kept": 1.0}]
+    assert [(f.step, str(f.error)) for f in turn.failures] == [("broken", "it is broken")]
+
+
+@pytest.mark.parametrize(
+    ("how", "sentence"),
+    [
+        ("short", "run gave tuple, not a tuple of its 2 outputs"),
+        ("number", "run gave int, not a tuple of its 2 outputs"),
+    ],
+)
+def test_a_block_that_breaks_its_promise_fails_and_gives_nothing(
+    how: str, sentence: str, start: Starter, steps: Around
+) -> None:
+    run = start(
+        steps(f"""
+        - {{name: broken, type: fail@1, how: {how}}}
+        outputs: {{total: $steps.broken.total}}
+        """)
+    )
+    turn = run.turn(frame())
+    assert turn.outputs == {}
+    assert [str(failure.error) for failure in turn.failures] == [sentence]
+
+
+def test_a_sink_that_gives_something_else_than_an_event_fails(
+    start: Starter, steps: Around
+) -> None:
+    turn = start(steps("- {name: out, type: send@1, data: {wrong: 1}}")).turn(frame())
+    assert turn.events == ()
+    assert [str(failure.error) for failure in turn.failures] == ["run gave dict, not an Event"]
+
+
+def test_a_step_that_says_stop_ends_the_turn(start: Starter, steps: Around) -> None:
+    run = start(
+        steps("""
+        - {name: broken, type: fail@1, on_error: stop}
+        - {name: other, type: constant@1}
+        """)
+    )
+    with pytest.raises(StepError) as caught:
+        run.turn(frame(camera="yard", sequence=9))
+    assert str(caught.value) == ("step broken, camera yard, frame 9: RuntimeError: it is broken")
+    assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+@pytest.mark.parametrize("text", ["steps.row.row.missing", "!steps.row.row.missing"])
+def test_a_condition_that_gives_an_error_is_false_and_counted(
+    text: str, start: Starter, steps: Around
+) -> None:
+    run = start(
+        steps(f"""
+        - {{name: row, type: row@1, row: {{n: $frame.sequence}}}}
+        - {{name: asks, type: constant@1, when: "{text}"}}
+        outputs: {{asks: $steps.asks.value, ok: $steps.row.ok}}
+        """)
+    )
+    turn = run.turn(frame())
+    assert turn.outputs == {"ok": True}
+    (failure,) = turn.failures
+    assert failure.step == "asks"
+    assert str(failure.error) == f"""'{text}' gave NOT_FOUND: Key not found in map : "missing\""""
+
+
+def test_an_error_that_decides_nothing_is_none(start: Starter, steps: Around) -> None:
+    run = start(
+        steps("""
+        - {name: row, type: row@1, row: {n: $frame.sequence}}
+        - {name: asks, type: constant@1, when: steps.row.row.missing || true}
+        outputs: {asks: $steps.asks.value}
+        """)
+    )
+    assert run.turn(frame()).outputs == {"asks": 1.0}
+
+
+def test_no_value_of_one_turn_is_seen_in_the_next(start: Starter, steps: Around) -> None:
+    run = start(
+        steps("""
+        - {name: odd, type: odd@1}
+        - {name: row, type: row@1, row: {n: $steps.odd.value}}
+        outputs: {odd: $steps.odd.value, row: $steps.row.row}
+        """)
+    )
+    first = run.turn(frame(sequence=1))
+    second = run.turn(frame(sequence=2))
+    assert first.outputs == {"odd": 1.0, "row": {"n": 1.0}}
+    assert second.outputs == {"row": {}}
+
+
+def test_two_runs_of_one_plan_share_no_state(plan: Planner, steps: Around) -> None:
+    made = plan(
+        steps("""
+        - {name: n, type: count@1}
+        outputs: {n: $steps.n.total}
+        """)
+    )
+    first, second = start_bare(made), start_bare(made)
+    assert [first.turn(frame()).outputs["n"] for _ in range(3)] == [1, 2, 3]
+    assert second.turn(frame()).outputs["n"] == 1
+    assert [time.runs for time in (*first.times, *second.times)] == [3, 1]
+
+
+def test_the_time_of_each_step_is_that_of_its_timer(plan: Planner, steps: Around) -> None:
+    made = plan(
+        steps("""
+        - {name: twice, type: add@1, a: $steps.first.value}
+        - {name: first, type: constant@1}
+        - {name: broken, type: fail@1}
+        - {name: never, type: count@1, when: 'false'}
+        """)
+    )
+    ticks = iter([0.0, 1.0, 1.0, 4.0, 10.0, 10.5, 20.0, 21.0, 21.0, 21.0, 21.0, 21.0])
+    run = start_bare(made, lambda: next(ticks))
+    run.turn(frame())
+    run.turn(frame())
+    assert run.times == (
+        StepTime("first", 2, 2.0),
+        StepTime("twice", 2, 3.0),
+        StepTime("broken", 2, 0.5),
+        StepTime("never", 0, 0.0),
+    )
+
+
+def test_nobody_has_to_measure() -> None:
+    assert no_time() == no_time()
+
+
+def start_bare(plan: Plan, timer: Callable[[], float] = no_time) -> Run:
+    """A run on a host of which nothing is asked."""
+    host: Host = object()  # type: ignore[assignment]  # no block here takes one
+    return plan.start({}, host, Origin("", "", "gate", ""), timer)
