@@ -3,6 +3,7 @@
 import contextlib
 import getpass
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -25,20 +26,26 @@ def free_port() -> int:
 class MosquittoBroker:
     """The broker of Debian's package. It may be killed and started again, on the same port.
 
-    Its queues are unlimited, so that it forwards what it acknowledges. `settings` are lines for its
-    configuration file, beside the port; without any, everybody may come in.
+    Its queues are unlimited, so that it forwards what it acknowledges. `settings` are the lines of
+    its configuration file beside the port; at first, everybody may come in.
     """
 
-    def __init__(self, folder: Path, *settings: str) -> None:
+    def __init__(self, folder: Path) -> None:
         self.host = "127.0.0.1"
         self.port = free_port()
         self._folder = folder
-        self._settings = settings or ("allow_anonymous true",)
+        self.settings = ["allow_anonymous true"]
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         return f"mqtt://{self.host}:{self.port}"
+
+    def file(self, name: str, text: str) -> Path:
+        """Write a file beside its configuration, for a line of `settings` to name."""
+        path = self._folder / name
+        path.write_text(text)
+        return path
 
     @property
     def log(self) -> str:
@@ -55,7 +62,7 @@ class MosquittoBroker:
             f"user {getpass.getuser()}",
             "max_queued_messages 0",
             "max_inflight_messages 0",
-            *self._settings,
+            *self.settings,
         )
         config.write_text("\n".join(lines) + "\n")
         with (self._folder / "mosquitto.log").open("ab") as log:
@@ -79,6 +86,15 @@ class MosquittoBroker:
             self._process.kill()
             self._process.wait(ANSWER_S)
             self._process = None
+
+    def pause(self) -> None:
+        """It keeps its connections, and does nothing."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def _wait_for_answer(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + ANSWER_S

@@ -71,6 +71,7 @@ class Outbox:
         self._hurry = False
         self._handed_over = 0
         self._done = 0
+        self._ended = False
         self._arrived: Counter[str] = Counter()
         # Survives a writer that fails and is started again.
         self._batch: Batch | None = None
@@ -111,13 +112,17 @@ class Outbox:
         return self._last_error
 
     def flush(self, timeout_s: float) -> bool:
-        """Wait until all that was handed over so far is on disk; say whether it is."""
+        """Wait until all that was handed over so far is on disk; say whether it is.
+
+        It does not wait for a writer that has been stopped.
+        """
         with self._lock:
             target = self._handed_over
             if self._done < target:
                 self._hurry = True
                 self._work.notify()
-            return self._committed.wait_for(lambda: self._done >= target, timeout_s)
+            self._committed.wait_for(lambda: self._done >= target or self._ended, timeout_s)
+            return self._done >= target
 
     def arrivals(self, connection: str) -> int:
         """How many events have been committed for a connection since the start."""
@@ -176,17 +181,24 @@ class Outbox:
 
     def writer(self, stop: threading.Event) -> None:
         """The loop that commits. When it is told to stop, it first writes what it has."""
+        self._say_ended(ended=False)
         while True:
             self._batch = self._batch or self._gather(stop)
             if self._batch is None:
                 if stop.is_set():
-                    return
+                    break
                 self._store.reclaim()
             elif self._commit(self._batch, stop):
                 self._finish(self._batch)
                 self._batch = None
             else:
-                return
+                break
+        self._say_ended(ended=True)
+
+    def _say_ended(self, *, ended: bool) -> None:
+        with self._lock:
+            self._ended = ended
+            self._committed.notify_all()
 
     def _settle(self, settlement: Settlement) -> None:
         if not settlement.ids:

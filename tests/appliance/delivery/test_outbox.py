@@ -81,6 +81,15 @@ def test_flush_waits_for_the_commit_and_says_if_there_was_none(
     assert len(due(outbox)) == 1
 
 
+def test_flush_does_not_wait_for_a_writer_that_has_ended(
+    outbox: Outbox, event: EventOf, clock: ManualClock, stopped: threading.Event
+) -> None:
+    outbox.writer(stopped)
+    outbox.put([event()], source=SOURCE)
+    # It would be the test's own time limit that ends this.
+    assert not outbox.flush(600.0)
+
+
 def test_events_share_commits(outbox: Outbox, event: EventOf, stopped: threading.Event) -> None:
     seen = commits(outbox)
     for n in range(500):

@@ -1,0 +1,44 @@
+"""Lines on the standard output, for trying out a workflow."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import Field
+
+from blocks.block import Manifest, Origin, Template, block
+from blocks.data import Event, Frame
+
+CONNECTION = "console"
+"""A connection that is always there, and that nobody configures."""
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class ConsoleManifest(Manifest):
+    """What the line says."""
+
+    text: Template = Field(
+        default="{camera}",
+        description="The text of the line; may name {camera} {pipeline} {workflow} {step} {label}.",
+    )
+
+
+@block("console@1", ConsoleManifest)
+class ConsoleSink:
+    """One line: time, workflow and step, the text, the data."""
+
+    def __init__(self, manifest: ConsoleManifest, origin: Origin) -> None:
+        self._manifest = manifest
+        self._origin = origin
+
+    def run(self, frame: Frame, data: Mapping[str, Any] = _NOTHING) -> Event:
+        """`data` is printed after the text; a `label` in it may be named in the text."""
+        return Event(
+            connection=CONNECTION,
+            type=self._origin.fill("{workflow}.{step}"),
+            subject=self._origin.fill(self._manifest.text, label=str(data.get("label", ""))),
+            time=frame.captured_at,
+            data=data,
+            clock=frame.clock,
+        )

@@ -1,0 +1,58 @@
+"""Messages on an MQTT topic."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field
+
+from blocks.block import ConnectionName, Manifest, Origin, Template, block
+from blocks.data import Event, Frame
+
+# What has a meaning of its own in a topic, or none (MQTT 5, sections 1.5.4 and 4.7).
+_RESERVED = re.compile(r"[+#/\x00-\x1f\x7f-\x9f]")
+
+
+def _publishable(topic: str) -> str:
+    if not topic:
+        raise ValueError("the topic is empty")
+    if "+" in topic or "#" in topic:
+        raise ValueError("a topic to publish to has no wildcards: take out `+` and `#`")
+    if not topic.isprintable():
+        raise ValueError("a topic has no control characters")
+    if topic.startswith("$"):
+        raise ValueError("topics that begin with `$` belong to the broker")
+    return topic
+
+
+class MqttManifest(Manifest):
+    """The broker and the topic."""
+
+    connection: ConnectionName = Field(description="The broker it goes to.")
+    topic: Annotated[Template, AfterValidator(_publishable)] = Field(
+        description="The topic; may name {camera} {pipeline} {workflow} {step} {label}, in which "
+        "`+`, `#` and `/` become `_`."
+    )
+
+
+@block("mqtt@1", MqttManifest)
+class MqttSink:
+    """One message, acknowledged by the broker (QoS 1)."""
+
+    def __init__(self, manifest: MqttManifest, origin: Origin) -> None:
+        self._manifest = manifest
+        self._type = origin.fill("{workflow}.{step}")
+        names = (origin.workflow, origin.pipeline, origin.camera, origin.step)
+        self._origin = Origin(*(_RESERVED.sub("_", name) for name in names))
+
+    def run(self, frame: Frame, data: Mapping[str, Any]) -> Event:
+        """`data` is what the message says; a `label` in it may be named in the topic."""
+        label = _RESERVED.sub("_", str(data.get("label", "")))
+        return Event(
+            connection=self._manifest.connection,
+            type=self._type,
+            subject=self._origin.fill(self._manifest.topic, label=label),
+            time=frame.captured_at,
+            data=data,
+            clock=frame.clock,
+        )
