@@ -1,0 +1,1 @@
+"""What we measure, and against whom: `make bench-NAME` runs `python -m benchmarks.NAME`."""

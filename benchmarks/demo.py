@@ -1,0 +1,180 @@
+"""The demo through the daemon, against the loop that one would write for this one clip.
+
+The loop decodes, detects and tracks in one thread, and does nothing else; the daemon also counts,
+draws, keeps accounts and stores events, with its decoder on a thread of its own.
+"""
+
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import av
+
+from appliance.clock import SystemClock
+from appliance.daemon import STOP_S, Daemon
+from appliance.engine.plan import Plan
+from appliance.engine.run import Run, Turn
+from appliance.inference.catalog import find, load_catalog, model_cards
+from appliance.inference.fetch import pull, pull_demo_clip
+from appliance.inference.models import Models
+from appliance.inference.store import Store
+from appliance.observe.log import set_up_logging
+from appliance.pipelines.planning import plan_pipelines
+from appliance.runs import CAMERA
+from appliance.settings import Settings, settings_for_run
+from appliance.video.capture import Pace
+from appliance.video.planes import image_of
+from appliance.video.reader import VideoReader
+from benchmarks.harness import Benchmark, Options, Variant, main
+from benchmarks.machine import ROOT
+from benchmarks.samples import Goal, Values
+from blocks.block import Detector, Origin
+from blocks.data import Frame
+from blocks.loading import load_blocks
+from blocks.tracking.byte_track import ByteTrack, ByteTrackManifest
+
+MODEL = "people-ssdlite"
+# That of the workflow.
+CONFIDENCE = 0.4
+FRAMES = 200
+FRAMES_IF_QUICK = 5
+STATE_DIR = ROOT / ".appliance"
+LONGEST_S = 120.0
+
+
+def prepare(options: Options, stack: ExitStack) -> Sequence[Variant]:
+    """Fetch model and clip if they are not there; both variants then do the same first frames."""
+    set_up_logging("console", "WARNING")
+    frames = FRAMES_IF_QUICK if options.quick else FRAMES
+    catalog, store = load_catalog(), Store(STATE_DIR)
+    pull(find(catalog, MODEL), store, _say)
+    clip = pull_demo_clip(catalog, store, _say)
+    folder = Path(
+        stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-demo-", dir=STATE_DIR))
+    )
+    # Events of a benchmark do not belong among the user's own; what was fetched is shared.
+    for shared in ("models", "probes"):
+        (folder / shared).symlink_to(STATE_DIR / shared)
+    settings = settings_for_run(ROOT / "workflows/people-count.yaml", str(clip), {}, {}, folder)
+    plans = plan_pipelines(settings, load_blocks(), model_cards(catalog))
+    models = Models(store, model_cards(catalog))
+    (plan,) = plans.values()
+
+    def fresh() -> Run:
+        return plan.start({}, models, Origin("", "bench", CAMERA, ""), SystemClock().monotonic)
+
+    return [
+        Variant("daemon", lambda: by_daemon(settings, plans, frames)),
+        Variant("one thread", lambda: in_one_thread(fresh(), clip, frames)),
+        Variant("plain loop", lambda: by_plain_loop(models.detector(MODEL), clip, frames)),
+    ]
+
+
+class Stopwatch:
+    """Counts frames, and takes the time of the last one that is wanted."""
+
+    def __init__(self, frames: int) -> None:
+        self.enough = threading.Event()
+        self._frames = frames
+        self._seen = 0
+        self._began = self._ended = (0.0, 0.0)
+
+    def begin(self) -> None:
+        """The time begins."""
+        self._began = (time.perf_counter(), time.process_time())
+
+    def seen(self, _turn: Turn | None = None) -> None:
+        """One frame more is done."""
+        self._seen += 1
+        if self._seen == self._frames:
+            self._ended = (time.perf_counter(), time.process_time())
+            self.enough.set()
+
+    def values(self) -> Values:
+        """Frames for each second, and the processor time of each.
+
+        Raises:
+            RuntimeError: fewer frames came than were wanted.
+        """
+        if not self.enough.is_set():
+            raise RuntimeError(f"only {self._seen} of {self._frames} frames came")
+        wall_s, cpu_s = (end - begin for begin, end in zip(self._began, self._ended, strict=True))
+        return {"speed": self._frames / wall_s, "cpu": cpu_s / self._frames * 1000}
+
+
+def by_daemon(settings: Settings, plans: Mapping[str, Plan], frames: int) -> Values:
+    """As `appliance run --fast` does without --output."""
+    clock, watch = SystemClock(), Stopwatch(frames)
+    with VideoReader(settings.cameras[CAMERA].url, CAMERA, clock) as reader:
+        daemon = Daemon(settings, plans, clock, pace=Pace.FAST, on_turn=watch.seen)
+        watch.begin()
+        try:
+            daemon.start({CAMERA: reader})
+            watch.enough.wait(LONGEST_S)
+        finally:
+            daemon.stop(STOP_S)
+            daemon.close()
+    return watch.values()
+
+
+def in_one_thread(run: Run, clip: Path, frames: int) -> Values:
+    """The whole workflow, without the daemon round it."""
+    watch = Stopwatch(frames)
+    with VideoReader(str(clip), CAMERA, SystemClock()) as reader:
+        watch.begin()
+        for item in reader.frames():
+            if isinstance(item, Frame):
+                run.turn(item)
+                watch.seen()
+            if watch.enough.is_set():
+                break
+    return watch.values()
+
+
+def by_plain_loop(detector: Detector, clip: Path, frames: int) -> Values:
+    """Decode, detect, track: one after the other, and nothing else."""
+    watch, tracker = Stopwatch(frames), ByteTrack(ByteTrackManifest())
+    with av.open(str(clip)) as container:
+        stream = container.streams.video[0]
+        codec = stream.codec_context
+        # As the daemon's decoder does it.
+        codec.thread_count, codec.thread_type = 1, "SLICE"
+        watch.begin()
+        for sequence, picture in enumerate(container.decode(stream)):
+            at_s = float(picture.time or 0.0)
+            image = image_of(picture, codec.name)
+            found = detector.detect(image, CONFIDENCE)
+            tracker.run(Frame(CAMERA, sequence, at_s, at_s, image), found)
+            watch.seen()
+            if watch.enough.is_set():
+                break
+    return watch.values()
+
+
+def _say(sentence: str) -> None:
+    print(sentence, file=sys.stderr)
+
+
+BENCHMARK = Benchmark(
+    name="demo",
+    about="counting people in the demo clip: the daemon against a loop that decodes, detects, "
+    "tracks",
+    units={"speed": "frames/s", "cpu": "ms/frame"},
+    prepare=prepare,
+    goals=[
+        Goal(
+            "speed of the daemon, that of the loop being 1",
+            lambda r: r["daemon", "speed"] / r["plain loop", "speed"],
+            "at least",
+            0.95,
+        ),
+    ],
+    rounds=9,
+)
+
+if __name__ == "__main__":
+    sys.exit(main(BENCHMARK))
