@@ -6,11 +6,8 @@ from typing import Any
 
 from pydantic import Field
 
-from blocks.block import Manifest, Origin, Template, block
+from blocks.block import ConnectionName, Manifest, Origin, Template, block
 from blocks.data import Event, Frame
-
-CONNECTION = "console"
-"""A connection that is always there, and that nobody configures."""
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -18,6 +15,8 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 class ConsoleManifest(Manifest):
     """What the line says."""
 
+    # There is always one of this name; nobody has to configure it.
+    connection: ConnectionName = Field(default="console", description="The console it goes to.")
     text: Template = Field(
         default="{camera}",
         description="The text of the line; may name {camera} {pipeline} {workflow} {step} {label}.",
@@ -35,7 +34,7 @@ class ConsoleSink:
     def run(self, frame: Frame, data: Mapping[str, Any] = _NOTHING) -> Event:
         """`data` is printed after the text; a `label` in it may be named in the text."""
         return Event(
-            connection=CONNECTION,
+            connection=self._manifest.connection,
             type=self._origin.fill("{workflow}.{step}"),
             subject=self._origin.fill(self._manifest.text, label=str(data.get("label", ""))),
             time=frame.captured_at,

@@ -16,7 +16,6 @@ TRANSPORTS: Mapping[str, Callable[[ConnectionSettings, Clock], Transport]] = {
     "console": ConsoleTransport,
     "mqtt": MqttTransport,
     "sql": SqlTransport,
-    "sqlite": SqlTransport,
 }
 
 

@@ -348,7 +348,7 @@ def test_a_broker_that_is_down_at_the_start_delays_no_other_connection(
 ) -> None:
     mosquitto.kill()
     plant = box.connect("plant", "mqtt", mosquitto.url)
-    box.connect("history", "sqlite", f"sqlite:///{tmp_path}/history.db")
+    box.connect("history", "sql", f"sqlite:///{tmp_path}/history.db")
     for n in range(50):
         events = [event(n, "plant", "site/gate"), event(n, "history")]
         box.outbox.put(events, source=SOURCE)

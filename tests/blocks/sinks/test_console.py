@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from blocks.block import Origin
 from blocks.data import Event, Frame
-from blocks.sinks.console import CONNECTION, ConsoleManifest, ConsoleSink
+from blocks.sinks.console import ConsoleManifest, ConsoleSink
 
 FrameAt = Callable[[float], Frame]
 
@@ -13,7 +13,7 @@ FrameAt = Callable[[float], Frame]
 def test_a_line_says_its_text_and_its_data(frame_at: FrameAt, origin: Origin) -> None:
     sink = ConsoleSink(ConsoleManifest(text="{label} at {camera}"), origin)
     assert sink.run(frame_at(2.0), {"label": "person"}) == Event(
-        connection=CONNECTION,
+        connection="console",
         type="gate-count.out",
         subject="person at gate",
         time=1.7e9 + 2.0,

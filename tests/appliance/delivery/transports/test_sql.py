@@ -31,7 +31,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def database(file: Path, clock: ManualClock) -> Iterator[SqlTransport]:
-    made = SqlTransport(ConnectionSettings("history", "sqlite", f"sqlite:///{file}"), clock)
+    made = SqlTransport(ConnectionSettings("history", "sql", f"sqlite:///{file}"), clock)
     made.open()
     yield made
     made.close()
@@ -197,7 +197,7 @@ def test_a_locked_database_is_tried_again_later(
     file: Path, clock: ManualClock, row: RowOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sql, "CONNECT_TIMEOUT_S", 0)
-    database = SqlTransport(ConnectionSettings("history", "sqlite", f"sqlite:///{file}"), clock)
+    database = SqlTransport(ConnectionSettings("history", "sql", f"sqlite:///{file}"), clock)
     database.send([row()])
     with closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
@@ -211,14 +211,14 @@ def test_a_locked_database_is_tried_again_later(
 def test_a_folder_that_is_not_there_is_unavailable(tmp_path: Path, clock: ManualClock) -> None:
     url = f"sqlite:///{tmp_path}/nowhere/events.db"
     with pytest.raises(Unavailable, match="unable to open database file"):
-        SqlTransport(ConnectionSettings("history", "sqlite", url), clock).open()
+        SqlTransport(ConnectionSettings("history", "sql", url), clock).open()
 
 
 def test_a_file_that_is_no_database_is_unavailable(
     file: Path, clock: ManualClock, row: RowOf
 ) -> None:
     file.write_text("this is not a database, but long enough to be read as one")
-    database = SqlTransport(ConnectionSettings("history", "sqlite", f"sqlite:///{file}"), clock)
+    database = SqlTransport(ConnectionSettings("history", "sql", f"sqlite:///{file}"), clock)
     with pytest.raises(Unavailable, match="file is not a database"):
         database.send([row()])
     database.close()
