@@ -56,11 +56,12 @@ class Condition:
             ExpressionError: it gave an error, or something that is not true or false.
         """
         converted = zip(self.names, self._converters, values, strict=True)
-        result = self._compiled.eval(data={name: convert(v) for name, convert, v in converted})
-        # An error is a value in CEL, and true in Python: only a boolean is taken for one.
-        if result.type() != cel.Type.BOOL:
-            raise ExpressionError(f"'{self.text}' gave {result.value()}")
-        return bool(result.value())
+        data = {name: convert(v) for name, convert, v in converted}
+        value = self._compiled.eval(data=data).value()
+        # An error is a value in CEL, here a text, and true: only a boolean is taken for one.
+        if not isinstance(value, bool):
+            raise ExpressionError(f"'{self.text}' gave {value}")
+        return value
 
 
 def compile_condition(text: str, known: Mapping[str, Any]) -> Condition:
