@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+from urllib.parse import quote
 
 import structlog
 
@@ -18,6 +19,8 @@ log = structlog.get_logger(__name__)
 
 # How long a lane waits for a frame before it looks at its stop event again.
 WAIT_S = 0.2
+# Where events that cannot be sent are counted, beside the steps; no step can be called so.
+UNSENDABLE = "event-data"
 
 
 class FrameSlot(Protocol):
@@ -51,7 +54,11 @@ class EventStore(Protocol):
         ...
 
     def put(self, events: Sequence[Event], *, source: str) -> None:
-        """Keep the events of one turn until they are delivered. Does not wait for the disk."""
+        """Keep the events of one turn until they are delivered. Does not wait for the disk.
+
+        Raises:
+            ValueError: some of them cannot be sent, and are left out; the sentence names them.
+        """
         ...
 
 
@@ -68,13 +75,15 @@ class LaneName:
 
     @property
     def source(self) -> str:
-        """The `source` of its events, by CloudEvents a path."""
-        return f"/{self.box}/{self.pipeline}/{self.camera}"
+        """The `source` of its events, by CloudEvents a reference of RFC 3986."""
+        return "/" + "/".join(
+            quote(part, safe="") for part in (self.box, self.pipeline, self.camera)
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class LaneStatus:
-    """How a lane fares: its frames by bucket, what its steps cost, what failed last."""
+    """How a lane fares: its frames by bucket, what its steps cost, what failed and how often."""
 
     name: str
     captured: int
@@ -108,7 +117,8 @@ class Lane:
         """Run frames until the source ends or `stop` is set.
 
         Raises:
-            StepError: a step that says `on_error: stop` raised; its frame is counted as failed.
+            StepError: a step that says `on_error: stop` raised. Its frame is counted as failed, and
+                the loop may be called again.
         """
         while not stop.is_set():
             frame = self._slot.take(stop, WAIT_S)
@@ -116,6 +126,10 @@ class Lane:
                 self._run_frame(frame)
             elif self._slot.ended:
                 break
+        self._slot.discard()
+
+    def close(self) -> None:
+        """Count the frame that a loop left behind which raised and was not called again."""
         self._slot.discard()
 
     def status(self) -> LaneStatus:
@@ -134,15 +148,19 @@ class Lane:
         if self._outbox.full:
             self.buckets.put("outbox")
             return
+        bucket = "failed"
         try:
             turn = self._run.turn(frame)
-        except StepError:
-            self.buckets.put("failed")
+            for failure in turn.failures:
+                self._report("step failed", failure.step, failure.error)
+            self._keep(turn.events)
+            bucket = "processed"
+        except StepError as error:
+            # The log has it from the supervisor, with each restart.
+            self._bursts.add(error.step, str(error))
             raise
-        for failure in turn.failures:
-            self._report(failure.step, failure.error)
-        self._keep(turn.events)
-        self.buckets.put("processed")
+        finally:
+            self.buckets.put(bucket)
         if self._on_turn is not None:
             self._on_turn(turn)
 
@@ -152,11 +170,10 @@ class Lane:
         try:
             self._outbox.put(events, source=self.name.source)
         except ValueError as error:
-            # An event whose data cannot be written down: the workflow's fault, and its only loss.
-            self._report("outbox", error)
+            self._report("event left out", UNSENDABLE, error)
 
-    def _report(self, step: str, error: Exception) -> None:
+    def _report(self, message: str, kind: str, error: Exception) -> None:
         what = f"{type(error).__name__}: {error}"
-        count = self._bursts.add(step, what)
+        count = self._bursts.add(kind, what)
         if count:
-            log.warning("step failed", lane=str(self.name), step=step, error=what, count=count)
+            log.warning(message, lane=str(self.name), step=kind, error=what, count=count)

@@ -1,0 +1,472 @@
+"""Lanes with real mailboxes, real plans of hand-made blocks, and a real outbox."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from pydantic import Field
+from structlog.testing import capture_logs
+
+from appliance.delivery.outbox import Outbox
+from appliance.engine.errors import StepError
+from appliance.engine.plan import load_plan
+from appliance.engine.run import Run, Turn
+from appliance.engine.testing import ManualClock, frame
+from appliance.observe.buckets import Buckets
+from appliance.pipelines.lane import UNSENDABLE, EventStore, Lane, LaneName, LaneStatus
+from appliance.video.mailbox import Mailbox
+from blocks.block import BlockType, Detector, Manifest, Origin, block
+from blocks.data import Event, Frame, Image
+
+# Far more than anything here takes.
+LIMIT_S = 20.0
+SOURCE = "/box/people/gate"
+
+
+class FrailManifest(Manifest):
+    """Which frames it breaks at."""
+
+    breaks_at: tuple[int, ...] = Field(default=(), description="Sequence numbers.")
+
+
+class Seen(NamedTuple):
+    """What it saw."""
+
+    sequence: int
+
+
+@block("frail@1", FrailManifest)
+class Frail:
+    """Gives the number of each frame, and raises at some."""
+
+    def __init__(self, manifest: FrailManifest) -> None:
+        self._breaks_at = manifest.breaks_at
+
+    def run(self, frame: Frame, image: Image) -> Seen:
+        """Look at a frame."""
+        if frame.sequence in self._breaks_at:
+            raise ValueError(f"frame {frame.sequence} is odd")
+        return Seen(frame.sequence)
+
+
+class SayManifest(Manifest):
+    """Nothing to set but where to."""
+
+    connection: str = Field(default="plant", description="The outside system.")
+
+
+@block("say@1", SayManifest)
+class Say:
+    """Emits an event."""
+
+    def __init__(self, manifest: SayManifest) -> None:
+        self._connection = manifest.connection
+
+    def run(self, frame: Frame, data: Mapping[str, Any]) -> Event:
+        """Say what is wired."""
+        return Event(self._connection, "seen", "gate", frame.captured_at, data)
+
+
+BLOCKS: dict[str, BlockType] = {
+    found.type: found for found in (vars(Frail)["block_type"], vars(Say)["block_type"])
+}
+LOOK = """\
+version: 1
+name: people
+inputs: {image: {type: image}}
+steps:
+  - {name: look, type: frail@1, image: $inputs.image, breaks_at: BREAKS_AT, on_error: ON_ERROR}
+  - {name: tell, type: say@1, when: steps.look.sequence >= 0, data: {n: $steps.look.sequence}}
+"""
+TELL_TWO = """\
+version: 1
+name: people
+inputs: {image: {type: image}}
+steps:
+  - {name: bad, type: say@1, data: {picture: $inputs.image}}
+  - {name: good, type: say@1, data: {n: $frame.sequence}}
+"""
+
+
+class NoModels:
+    """The host of workflows that use no model."""
+
+    def detector(self, model: str) -> Detector:
+        raise LookupError(f"there is no model '{model}'")
+
+
+class Ticks:
+    """A timer that goes on by a quarter of a second each time it is read."""
+
+    def __init__(self) -> None:
+        self._at_s = 0.0
+
+    def __call__(self) -> float:
+        self._at_s += 0.25
+        return self._at_s
+
+
+def run_of(text: str, timer: Callable[[], float] | None = None) -> Run:
+    plan = load_plan(text, "people.yaml", BLOCKS)
+    origin = Origin("people", "people", "gate", "")
+    return plan.start({}, NoModels(), origin, timer or (lambda: 0.0))
+
+
+def look(breaks_at: Sequence[int] = (), on_error: str = "skip") -> str:
+    return LOOK.replace("BREAKS_AT", str(list(breaks_at))).replace("ON_ERROR", on_error)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def mailbox() -> Mailbox:
+    return Mailbox(Buckets())
+
+
+@pytest.fixture
+def outbox(tmp_path: Path, clock: ManualClock) -> Iterator[Outbox]:
+    opened = Outbox(tmp_path / "state", clock)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def make_lane(mailbox: Mailbox, outbox: Outbox, clock: ManualClock) -> Callable[..., Lane]:
+    def make(
+        text: str,
+        *,
+        store: EventStore = outbox,
+        timer: Callable[[], float] | None = None,
+        on_turn: Callable[[Turn], None] | None = None,
+    ) -> Lane:
+        name = LaneName("people", "gate", "box")
+        return Lane(name, run_of(text, timer), mailbox, store, clock, on_turn)
+
+    return make
+
+
+def run_through(lane: Lane, mailbox: Mailbox, numbers: Sequence[int]) -> None:
+    """Run the lane on this thread, on frames of these numbers that none replaces, to the end."""
+    stop = threading.Event()
+
+    def feed() -> None:
+        for number in numbers:
+            mailbox.buckets.capture()
+            mailbox.put_waiting(frame(number / 10, sequence=number), stop)
+        mailbox.close()
+
+    feeder = threading.Thread(target=feed)
+    feeder.start()
+    try:
+        lane.loop(stop)
+    finally:
+        stop.set()
+        feeder.join(LIMIT_S)
+        assert not feeder.is_alive()
+
+
+def rows(outbox: Outbox) -> list[dict[str, Any]]:
+    """What has been put, as it would be sent."""
+    stopped = threading.Event()
+    stopped.set()
+    outbox.writer(stopped)
+    return [json.loads(row.body) for row in outbox.due("plant", 1e12, 10_000)]
+
+
+def numbers_in(outbox: Outbox) -> list[int]:
+    return [row["data"]["n"] for row in rows(outbox)]
+
+
+def test_every_frame_is_run_and_its_events_are_kept_in_order(
+    make_lane: Callable[..., Lane], mailbox: Mailbox, outbox: Outbox
+) -> None:
+    lane = make_lane(look())
+    run_through(lane, mailbox, range(50))
+    assert mailbox.buckets.snapshot() == {"processed": 50}
+    assert mailbox.buckets.in_flight == 0
+    sent = rows(outbox)
+    assert [row["data"] for row in sent] == [{"n": n} for n in range(50)]
+    assert [int(row["sequence"]) for row in sent] == list(range(1, 51))
+    assert {row["source"] for row in sent} == {SOURCE}
+
+
+def test_a_frame_without_events_puts_nothing_into_the_outbox(
+    make_lane: Callable[..., Lane], mailbox: Mailbox, outbox: Outbox
+) -> None:
+    run_through(make_lane(look([0])), mailbox, [0])
+    assert rows(outbox) == []
+    assert mailbox.buckets.snapshot() == {"processed": 1}
+
+
+def test_whoever_wants_is_told_of_each_processed_frame(
+    make_lane: Callable[..., Lane], mailbox: Mailbox
+) -> None:
+    turns: list[Turn] = []
+    lane = make_lane(look([1], on_error="stop"), on_turn=turns.append)
+    with pytest.raises(StepError):
+        run_through(lane, mailbox, [0, 1])
+    assert [turn.frame.sequence for turn in turns] == [0]
+    assert [event.data for event in turns[0].events] == [{"n": 0}]
+
+
+# Failures.
+
+
+def test_a_step_that_fails_loses_its_frame_only_for_what_depends_on_it(
+    make_lane: Callable[..., Lane], mailbox: Mailbox, outbox: Outbox
+) -> None:
+    lane = make_lane(look([1, 3]))
+    run_through(lane, mailbox, range(5))
+    assert numbers_in(outbox) == [0, 2, 4]
+    assert mailbox.buckets.snapshot() == {"processed": 5}
+    status = lane.status()
+    assert status.failures == {"look": 2}
+    assert status.last_failure == "look: ValueError: frame 3 is odd"
+
+
+def test_a_failure_with_every_frame_is_told_once_a_burst(
+    make_lane: Callable[..., Lane], mailbox: Mailbox, clock: ManualClock
+) -> None:
+    lane = make_lane(look(range(300)), on_turn=lambda _turn: clock.advance(0.5))
+    with capture_logs() as logs:
+        run_through(lane, mailbox, range(300))
+    assert lane.status().failures == {"look": 300}
+    line = {"event": "step failed", "log_level": "warning", "lane": "people:gate", "step": "look"}
+    assert logs == [
+        line | {"error": "ValueError: frame 0 is odd", "count": 1},
+        line | {"error": "ValueError: frame 120 is odd", "count": 120},
+        line | {"error": "ValueError: frame 240 is odd", "count": 120},
+    ]
+
+
+def test_a_step_that_stops_the_lane_fails_its_frame_and_the_lane_can_go_on(
+    make_lane: Callable[..., Lane], mailbox: Mailbox, outbox: Outbox
+) -> None:
+    lane = make_lane(look([1], on_error="stop"))
+    with pytest.raises(StepError, match="step look, camera gate, frame 1: ValueError: frame 1 is"):
+        run_through(lane, mailbox, [0, 1])
+    assert mailbox.buckets.snapshot() == {"processed": 1, "failed": 1}
+    assert lane.status().failures == {"look": 1}
+    assert "frame 1 is odd" in lane.status().last_failure
+
+
+def test_a_lane_that_is_called_again_goes_on_with_the_next_frame(
+    make_lane: Callable[..., Lane], mailbox: Mailbox, outbox: Outbox
+) -> None:
+    lane, stop = make_lane(look([1], on_error="stop")), threading.Event()
+    mailbox.buckets.capture(2)
+    mailbox.put(frame(sequence=1))
+    with pytest.raises(StepError):
+        lane.loop(stop)
+    mailbox.put(frame(sequence=2))
+    mailbox.close()
+    lane.loop(stop)
+    assert mailbox.buckets.snapshot() == {"failed": 1, "processed": 1}
+    assert numbers_in(outbox) == [2]
+
+
+def test_a_frame_left_behind_by_a_lane_that_is_not_called_again_is_counted(
+    make_lane: Callable[..., Lane], mailbox: Mailbox
+) -> None:
+    lane = make_lane(look([1], on_error="stop"))
+    mailbox.buckets.capture(2)
+    mailbox.put(frame(sequence=1))
+    with pytest.raises(StepError):
+        lane.loop(threading.Event())
+    mailbox.put(frame(sequence=2))
+    lane.close()
+    assert mailbox.buckets.snapshot() == {"failed": 1, "stopped": 1}
+    assert mailbox.buckets.in_flight == 0
+
+
+class BrokenStore:
+    """An outbox with a fault that nobody thought of."""
+
+    full = False
+
+    def put(self, events: Sequence[Event], *, source: str) -> None:
+        raise RuntimeError("out of luck")
+
+
+def test_a_frame_is_counted_whatever_breaks(
+    make_lane: Callable[..., Lane], mailbox: Mailbox
+) -> None:
+    with pytest.raises(RuntimeError, match="out of luck"):
+        run_through(make_lane(look(), store=BrokenStore()), mailbox, [0])
+    assert mailbox.buckets.snapshot() == {"failed": 1}
+    assert mailbox.buckets.in_flight == 0
+
+
+# Events that cannot be sent, and an outbox that is full.
+
+
+def test_an_event_that_cannot_be_sent_loses_only_itself(
+    make_lane: Callable[..., Lane], mailbox: Mailbox, outbox: Outbox
+) -> None:
+    lane = make_lane(TELL_TWO)
+    with capture_logs() as logs:
+        run_through(lane, mailbox, range(3))
+    assert numbers_in(outbox) == [0, 1, 2]
+    assert mailbox.buckets.snapshot() == {"processed": 3}
+    status = lane.status()
+    assert status.failures == {UNSENDABLE: 3}
+    assert "`data.picture` is of the type Image" in status.last_failure
+    (line,) = logs
+    assert (line["event"], line["step"], line["count"]) == ("event left out", UNSENDABLE, 1)
+    assert "the event seen for plant: `data.picture` is of the type Image" in line["error"]
+
+
+def test_no_step_can_have_the_name_under_which_such_events_are_counted() -> None:
+    with pytest.raises(Exception, match="is no name"):
+        run_of(look().replace("name: look", f"name: {UNSENDABLE}"))
+
+
+def test_a_full_outbox_skips_frames_before_they_are_run(
+    make_lane: Callable[..., Lane], mailbox: Mailbox, tmp_path: Path, clock: ManualClock
+) -> None:
+    turns: list[Turn] = []
+    small = Outbox(tmp_path / "small", clock, capacity=2)
+    try:
+        lane = make_lane(look(), store=small, on_turn=turns.append)
+        run_through(lane, mailbox, range(6))
+        assert mailbox.buckets.snapshot() == {"processed": 2, "outbox": 4}
+        assert [turn.frame.sequence for turn in turns] == [0, 1]
+        assert numbers_in(small) == [0, 1]
+    finally:
+        small.close()
+
+
+def test_an_outbox_that_is_written_again_ends_the_skipping(
+    make_lane: Callable[..., Lane], mailbox: Mailbox, tmp_path: Path, clock: ManualClock
+) -> None:
+    small = Outbox(tmp_path / "small", clock, capacity=1)
+    lane, stop = make_lane(look(), store=small), threading.Event()
+    thread = threading.Thread(target=lane.loop, args=(stop,))
+    thread.start()
+    try:
+        mailbox.buckets.capture(3)
+        mailbox.put(frame(sequence=0))
+        wait_until(lambda: mailbox.buckets.snapshot() == {"processed": 1})
+        mailbox.put(frame(sequence=1))
+        wait_until(lambda: mailbox.buckets.snapshot() == {"processed": 1, "outbox": 1})
+        assert numbers_in(small) == [0]
+        mailbox.put(frame(sequence=2))
+        wait_until(lambda: mailbox.buckets.snapshot() == {"processed": 2, "outbox": 1})
+        assert numbers_in(small) == [0, 2]
+    finally:
+        stop.set()
+        thread.join(LIMIT_S)
+        small.close()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    never = threading.Event()
+    for _ in range(round(LIMIT_S / 0.01)):
+        if condition():
+            return
+        never.wait(0.01)
+    raise AssertionError("it did not come to that")
+
+
+# The end.
+
+
+def test_a_stop_ends_the_lane_and_counts_the_frame_that_lies_there(
+    make_lane: Callable[..., Lane], mailbox: Mailbox
+) -> None:
+    stop = threading.Event()
+    stop.set()
+    mailbox.buckets.capture(2)
+    mailbox.put(frame(sequence=0))
+    make_lane(look()).loop(stop)
+    mailbox.put(frame(sequence=1))
+    assert mailbox.buckets.snapshot() == {"stopped": 2}
+
+
+def test_a_lane_that_waits_for_a_frame_sees_the_stop(
+    make_lane: Callable[..., Lane], mailbox: Mailbox
+) -> None:
+    stop, waited = threading.Event(), threading.Event()
+    lane = make_lane(look(), on_turn=lambda _turn: waited.set())
+    thread = threading.Thread(target=lane.loop, args=(stop,))
+    thread.start()
+    mailbox.buckets.capture()
+    mailbox.put(frame())
+    assert waited.wait(LIMIT_S)
+    stop.set()
+    thread.join(LIMIT_S)
+    assert not thread.is_alive()
+    assert mailbox.buckets.snapshot() == {"processed": 1}
+
+
+def test_the_last_frame_of_a_source_is_still_run(
+    make_lane: Callable[..., Lane], mailbox: Mailbox
+) -> None:
+    mailbox.buckets.capture()
+    mailbox.put(frame())
+    mailbox.close()
+    make_lane(look()).loop(threading.Event())
+    assert mailbox.buckets.snapshot() == {"processed": 1}
+
+
+def test_of_a_source_that_is_too_fast_every_frame_is_accounted_for(
+    make_lane: Callable[..., Lane], mailbox: Mailbox, tmp_path: Path, clock: ManualClock
+) -> None:
+    small = Outbox(tmp_path / "small", clock, capacity=20)
+    turns: list[Turn] = []
+    stop = threading.Event()
+    lane = make_lane(look(range(0, 2000, 7)), store=small, on_turn=turns.append)
+    thread = threading.Thread(target=lane.loop, args=(stop,))
+    thread.start()
+    try:
+        for number in range(2000):
+            mailbox.buckets.capture()
+            mailbox.put(frame(sequence=number))
+    finally:
+        stop.set()
+        thread.join(LIMIT_S)
+    buckets = mailbox.buckets.snapshot()
+    assert mailbox.buckets.captured == 2000
+    assert mailbox.buckets.in_flight == 0
+    assert buckets.get("processed", 0) == len(turns)
+    assert set(buckets) <= {"processed", "replaced", "outbox", "stopped"}
+    numbers = [turn.frame.sequence for turn in turns]
+    assert numbers == sorted(numbers)
+    assert numbers_in(small) == [number for number in numbers if number % 7]
+    small.close()
+
+
+# Names and status.
+
+
+def test_the_status_says_what_became_of_the_frames_and_what_the_steps_cost(
+    make_lane: Callable[..., Lane], mailbox: Mailbox
+) -> None:
+    lane = make_lane(look([1]), timer=Ticks())
+    run_through(lane, mailbox, range(3))
+    assert lane.status() == LaneStatus(
+        name="people:gate",
+        captured=3,
+        buckets={"processed": 3},
+        steps_ms={"look": 250.0, "tell": 250.0},
+        failures={"look": 1},
+        last_failure="look: ValueError: frame 1 is odd",
+    )
+
+
+def test_before_the_first_frame_there_is_no_status_of_steps(
+    make_lane: Callable[..., Lane],
+) -> None:
+    assert make_lane(look()).status() == LaneStatus("people:gate", 0, {}, {}, {}, "")
+
+
+def test_the_source_of_events_is_a_reference_whatever_the_names_are() -> None:
+    name = LaneName("gate count#2", "süd/1", "box")
+    assert str(name) == "gate count#2:süd/1"
+    assert name.source == "/box/gate%20count%232/s%C3%BCd%2F1"
