@@ -34,4 +34,4 @@ class SystemClock:
 
     def wait(self, stop: threading.Event, seconds: float) -> bool:
         """Wait until `stop` is set, `seconds` at most; say whether it is set."""
-        return stop.wait(max(0.0, seconds))
+        return stop.wait(min(max(0.0, seconds), threading.TIMEOUT_MAX))

@@ -190,7 +190,7 @@ def block(type_: str, manifest: type[Manifest]) -> Callable[[type[T]], type[T]]:
         match = _TYPE.fullmatch(type_)
         if not match:
             raise TypeError(f"{cls.__qualname__}: a block's type is name@version, not {type_!r}")
-        cls.block_type = _describe(cls, match[1], int(match[2]), manifest)  # type: ignore[attr-defined]
+        cls.block_type = _describe(cls, match[1], int(match[2]), manifest)  # type: ignore[attr-defined]  # given here
         return cls
 
     return register

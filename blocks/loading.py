@@ -23,13 +23,14 @@ def load_blocks() -> dict[str, BlockType]:
     """
     found: dict[str, BlockType] = {}
     brought_by: dict[str, str] = {}
-    for entry in sorted(entry_points(group=GROUP), key=lambda e: e.name != "builtin"):
+    for entry in entry_points(group=GROUP):
         distribution = entry.dist.name if entry.dist else entry.value
         for block in _blocks_of(entry, distribution):
             if block.type in found:
+                both = sorted((brought_by[block.type], distribution))
                 raise LoadingError(
-                    f"the block {block.type} is brought by {brought_by[block.type]} and again by "
-                    f"{distribution}: uninstall one of them"
+                    f"the block {block.type} is brought by {' and by '.join(both)}: "
+                    "only one of them can be there"
                 )
             found[block.type] = block
             brought_by[block.type] = distribution
@@ -39,7 +40,7 @@ def load_blocks() -> dict[str, BlockType]:
 def _blocks_of(entry: EntryPoint, distribution: str) -> list[BlockType]:
     try:
         return blocks_in(importlib.import_module(entry.value))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise LoadingError(
             f"the blocks of {distribution} ({entry.value}) cannot be loaded: "
             f"{type(error).__name__}: {error}"
@@ -50,7 +51,9 @@ def blocks_in(package: ModuleType) -> list[BlockType]:
     """The blocks defined in a module and, where it is a package, in all modules below it."""
     modules = [package]
     for info in pkgutil.walk_packages(getattr(package, "__path__", ()), f"{package.__name__}."):
-        modules.append(importlib.import_module(info.name))
+        # A __main__ is a program: importing it would run it.
+        if not info.name.endswith(".__main__"):
+            modules.append(importlib.import_module(info.name))
     return [
         vars(cls)["block_type"]
         for module in modules

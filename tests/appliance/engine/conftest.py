@@ -182,7 +182,7 @@ class Send:
         made = Event(
             self._manifest.connection, "sent", self._subject, frame.captured_at, data or {}
         )
-        return made if "wrong" not in made.data else made.data  # type: ignore[return-value]
+        return made if "wrong" not in made.data else made.data  # type: ignore[return-value]  # on purpose
 
 
 class RefuseManifest(Manifest):

@@ -200,6 +200,17 @@ def test_outputs_are_checked_like_wires(refusal: Refusal) -> None:
     ]
 
 
+def test_the_type_of_an_output_is_known_where_it_is_one_wire(plan: Planner) -> None:
+    made = plan("""
+        version: 1
+        name: w
+        inputs: {n: {type: number, default: 5}}
+        steps: [{name: a, type: count@1}]
+        outputs: {total: $steps.a.total, n: $inputs.n, both: [$inputs.n], fixed: 5}
+    """)
+    assert made.output_types == {"total": int, "n": float, "both": None, "fixed": None}
+
+
 MIXTURE = """\
 version: 1
 name: mixture
