@@ -1,6 +1,7 @@
 """From settings to plans: every workflow read and checked, with all that it names outside."""
 
-from collections.abc import Collection, Mapping, Sequence
+import os
+from collections.abc import Collection, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,6 +35,7 @@ def plan_pipelines(
     for name, pipeline in settings.pipelines.items():
         try:
             plan = plan_file(settings.workflow_path(name), blocks)
+            problems += unmet(plan.needs(pipeline.inputs), settings, models)
             plan.values(pipeline.inputs)
         except DefinitionError as error:
             problems += error.problems
@@ -42,11 +44,10 @@ def plan_pipelines(
             if settings.document is None:
                 raise
             key = "workflow" if isinstance(error, SettingsError) else "inputs"
-            mark = settings.document.mark(("pipelines", name, key))
+            mark = settings.document.key_mark(("pipelines", name, key))
             problems.append(Problem(mark, f"pipelines.{name}.{key}", str(error)))
         else:
             plans[name] = plan
-            problems += unmet(plan.needs(pipeline.inputs), settings, models)
     if problems:
         raise DefinitionError(dict.fromkeys(problems))
     return plans
@@ -72,30 +73,42 @@ def check_files(
     """
     lines: list[str] = []
     refusals: list[str] = []
+    bound: set[str] = set()
+    refused: set[str] = set()
     if settings is not None:
+        bound = {_place(settings.workflow_path(name)) for name in settings.pipelines}
         try:
             plans = plan_pipelines(settings, blocks, models)
             where = settings.document.path if settings.document else "settings"
-            lines.append(f"{where}: ok, {len(plans)} pipelines")
+            lines.append(f"{where}: ok, {_count(plans, 'pipeline')}")
         except DefinitionError as error:
             refusals.append(str(error))
-    # A file that is a pipeline as well has been refused already, in the same words.
-    told = "\n".join(refusals)
+            refused = {_place(Path(problem.mark.path)) for problem in error.problems}
     for file in files:
+        # What is wrong with the file of a pipeline has been told already.
+        told = _place(file) in bound
         try:
             plan = plan_file(file, blocks)
         except (SettingsError, DefinitionError) as error:
-            if str(error) not in told:
+            if not told:
                 refusals.append(str(error))
             continue
-        missing = unmet(plan.needs(), settings, models) if settings is not None else []
-        refusals += [str(problem) for problem in missing if str(problem) not in told]
-        if missing:
-            continue
-        lines.append(f"{file}: ok, {len(plan.steps)} steps")
+        missing = [] if settings is None or told else unmet(plan.needs(), settings, models)
+        refusals += map(str, missing)
+        if not missing and _place(file) not in refused:
+            lines.append(f"{file}: ok, {_count(plan.steps, 'step')}")
         if settings is None:
             lines += [str(_note(need)) for need in plan.needs()]
     return Checked(tuple(lines), tuple(refusals))
+
+
+def _place(path: Path) -> str:
+    """One text for one file, however it is named; it need not be there."""
+    return os.path.realpath(path)
+
+
+def _count(things: Sized, name: str) -> str:
+    return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"
 
 
 def _note(need: Need) -> Problem:
@@ -110,13 +123,12 @@ def unmet(needs: Collection[Need], settings: Settings, models: Collection[str]) 
     for need in needs:
         if need.name in known[need.kind]:
             continue
-        hint = suggestion(need.name, known[need.kind])
+        what = f"there is no {need.kind} '{need.name}'{suggestion(need.name, known[need.kind])}; "
         if need.kind == "model":
-            hint = f"{hint}; `appliance models` lists them"
+            what += "`appliance models` lists them"
         elif settings.document is None:
-            hint = f"; give it as --connection {need.name}=URL, such as mqtt://host:1883{hint}"
+            what += f"give it as --connection {need.name}=URL, such as mqtt://host:1883"
         else:
-            hint = f"; declare it under `connections` in {settings.document.path}{hint}"
-        what = f"there is no {need.kind} '{need.name}'{hint}"
+            what += f"declare it under `connections` in {settings.document.path}"
         problems.append(Problem(need.mark, need.where, what))
     return problems
