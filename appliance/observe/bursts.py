@@ -1,5 +1,6 @@
 """Failures that come with every frame, told once a minute instead of thirty times a second."""
 
+import math
 from collections import Counter
 
 from appliance.clock import Clock
@@ -8,7 +9,10 @@ QUIET_S = 60.0
 
 
 class Bursts:
-    """Counts failures by their kind, and says when one is worth a line in the log."""
+    """Counts failures by their kind, and says when one is worth a line in the log.
+
+    Failures are added by one thread; `counts` and `last` may be read by any.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -21,7 +25,7 @@ class Bursts:
         self._totals[kind] += 1
         self.last = f"{kind}: {what}"
         now = self._clock.monotonic()
-        told_at, told = self._told.get(kind, (now - QUIET_S, 0))
+        told_at, told = self._told.get(kind, (-math.inf, 0))
         if now - told_at < QUIET_S:
             return 0
         self._told[kind] = (now, self._totals[kind])

@@ -18,10 +18,12 @@ _CHAIN: list[Any] = [
 
 def set_up_logging(style: Style, level: str = "INFO") -> None:
     """Send every record to standard error; `level` is a name such as INFO or DEBUG."""
+    # Named, since structlog's own choice depends on what else is installed.
+    plain = structlog.dev.plain_traceback
     last: Any = (
         structlog.processors.JSONRenderer()
         if style == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)
     )
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=_CHAIN,
@@ -36,9 +38,10 @@ def set_up_logging(style: Style, level: str = "INFO") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    # Else a library's warning is a line of no style on standard error.
+    logging.captureWarnings(True)
     structlog.configure(
         processors=[*_CHAIN, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
     )
