@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 
 from appliance.inference.packages import PIP, PIP_NETWORK, FetchError, Report, run_program
+from appliance.shipped import shipped
 
 CONVERT_TIMEOUT_S = 600
 TOOLS_MB = 40
@@ -50,12 +51,8 @@ def _environment(folder: Path) -> Path:
 
 
 def _lock_file() -> Path:
-    """The pinned requirements: of an installed program among its shared files, else of the tree."""
-    installed = Path(str(resources.files("appliance"))) / "share"
-    for root in (installed, installed.parents[1]):
-        path = root / "requirements" / "convert.txt"
-        if path.is_file():
-            return path
-    raise FetchError(
-        f"the file requirements/convert.txt is missing below {installed}: install the program again"
-    )
+    """The pinned requirements of the converter."""
+    path = shipped("requirements/convert.txt")
+    if not path.is_file():
+        raise FetchError(f"the file {path} is missing: install the program again")
+    return path

@@ -54,7 +54,10 @@ class Annotated(NamedTuple):
 
 @block("annotate@1", AnnotateManifest)
 class Annotate:
-    """A tracker id keeps its colour; without ids, a label does."""
+    """Draws boxes, names, paths, lines, zones and counts on the image.
+
+    A tracker id keeps its colour; without ids, a label does.
+    """
 
     def __init__(self, manifest: AnnotateManifest) -> None:
         self._manifest = manifest

@@ -33,7 +33,7 @@ class Found(NamedTuple):
 
 @block("object_detection@1", ObjectDetectionManifest)
 class ObjectDetection:
-    """Looks at each image by itself and remembers nothing.
+    """Finds things in each image with a model; keeps the labels that are asked for.
 
     Raises:
         LookupError: there is no such model.

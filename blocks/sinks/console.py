@@ -25,7 +25,7 @@ class ConsoleManifest(Manifest):
 
 @block("console@1", ConsoleManifest)
 class ConsoleSink:
-    """One line: time, workflow and step, the text, the data."""
+    """Prints a line: time, workflow and step, the text, the data."""
 
     def __init__(self, manifest: ConsoleManifest, origin: Origin) -> None:
         self._manifest = manifest

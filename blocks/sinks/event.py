@@ -23,7 +23,10 @@ class EventManifest(Manifest):
 
 @block("event@1", EventManifest)
 class EventSink:
-    """An event about a camera and a step. In a database it is a row of the table `events`."""
+    """Sends an event about a camera and a step to any outside system.
+
+    In a database it is a row of the table `events`.
+    """
 
     def __init__(self, manifest: EventManifest, origin: Origin) -> None:
         self._manifest = manifest

@@ -37,7 +37,7 @@ class MqttManifest(Manifest):
 
 @block("mqtt@1", MqttManifest)
 class MqttSink:
-    """One message, acknowledged by the broker (QoS 1)."""
+    """Publishes a message on an MQTT topic, acknowledged by the broker (QoS 1)."""
 
     def __init__(self, manifest: MqttManifest, origin: Origin) -> None:
         self._manifest = manifest

@@ -40,7 +40,10 @@ class SqlManifest(Manifest):
 
 @block("sql@1", SqlManifest)
 class SqlSink:
-    """One row, with the data as columns, and `event_id` and `time` beside them."""
+    """Writes a row into a table of a database.
+
+    The data are its columns, with `event_id` and `time` beside them.
+    """
 
     def __init__(self, manifest: SqlManifest) -> None:
         self._manifest = manifest

@@ -121,7 +121,10 @@ class Tracks:
 
 @block("byte_track@1", ByteTrackManifest)
 class ByteTrack:
-    """Ids count from 1 and are never given twice; one is only spent on a confirmed track."""
+    """Follows each thing from frame to frame and gives it a `tracker_id` of its own.
+
+    Ids count from 1 and are never given twice; one is only spent on a confirmed track.
+    """
 
     def __init__(self, manifest: ByteTrackManifest) -> None:
         self._manifest = manifest

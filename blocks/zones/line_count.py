@@ -62,10 +62,11 @@ class Way:
 
 @block("line_count@1", LineCountManifest)
 class LineCount:
-    """A track counts once it is clear of the line on the other side, by a way across the line.
+    """Counts the tracks that cross a line, for each direction.
 
-    Its way is that of its anchor from sight to sight: one on each side is enough, and a way round
-    the end counts nothing. Within the band nothing is decided, so trembling counts nothing.
+    A track counts once it is clear of the line on the other side, by a way across it. Its way is
+    that of its anchor from sight to sight: one on each side is enough, and a way round the end
+    counts nothing. Within the band nothing is decided, so trembling counts nothing.
     """
 
     def __init__(self, manifest: LineCountManifest) -> None:

@@ -30,7 +30,7 @@ class Inside(NamedTuple):
 
 @block("zone_count@1", ZoneCountManifest)
 class ZoneCount:
-    """Looks at each frame by itself and remembers nothing."""
+    """Counts the detections that are inside a zone in this frame."""
 
     def __init__(self, manifest: ZoneCountManifest) -> None:
         self._manifest = manifest
