@@ -1,0 +1,99 @@
+"""What README and docs show is true: workflows plan, blocks work, commands and links exist."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from appliance.cli import main
+from appliance.engine.errors import DefinitionError
+from appliance.engine.plan import load_plan
+from blocks.block import BlockType
+from blocks.loading import load_blocks
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+# Invented for the page that explains how a block is written.
+INVENTED = {"brightness@1"}
+
+
+def code_blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.M | re.S)
+
+
+def named(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.fixture(scope="module")
+def blocks() -> dict[str, BlockType]:
+    return load_blocks()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_every_workflow_that_is_shown_can_be_planned(
+    page: Path, blocks: dict[str, BlockType]
+) -> None:
+    for text in code_blocks(page, "yaml"):
+        if "\nsteps:" in text and not any(f"type: {name}" in text for name in INVENTED):
+            load_plan(text, named(page), blocks)
+
+
+def test_the_readme_shows_a_whole_workflow_and_the_message_for_a_mistake_in_it(
+    blocks: dict[str, BlockType],
+) -> None:
+    readme = ROOT / "README.md"
+    (workflow,) = [text for text in code_blocks(readme, "yaml") if "\nsteps:" in text]
+    with pytest.raises(DefinitionError) as refusal:
+        load_plan(workflow.replace("line_count@1", "line_cuont@1"), "gate.yaml", blocks)
+    assert str(refusal.value) + "\n" in code_blocks(readme, "text")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_every_command_that_is_shown_exists(page: Path) -> None:
+    shown = re.findall(r"(?:^\$ |`)appliance ([a-z]+)", page.read_text(), re.M)
+    assert set(shown) <= set(main.commands)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_every_make_target_that_is_shown_exists(page: Path) -> None:
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.M))
+    benchmarks = {f"bench-{file.stem}" for file in (ROOT / "benchmarks").glob("*.py")}
+    shown = set(re.findall(r"(?:^    |`|^\$ )make ([\w-]+)", page.read_text(), re.M))
+    assert shown - {"bench-NAME"} <= targets | benchmarks
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        if not target.startswith(("http://", "https://")):
+            assert (page.parent / target).exists(), target
+
+
+def test_the_block_of_contributing_passes_its_own_test(tmp_path: Path) -> None:
+    block, test, workflow = (
+        *code_blocks(ROOT / "CONTRIBUTING.md", "python"),
+        *code_blocks(ROOT / "CONTRIBUTING.md", "yaml"),
+    )
+    (tmp_path / "brightness.py").write_text(block)
+    (tmp_path / "test_brightness.py").write_text(
+        test.replace("blocks.measuring.brightness", "brightness")
+    )
+    (tmp_path / "lights.yaml").write_text(workflow)
+    (tmp_path / "test_workflow.py").write_text(
+        "import brightness\n"
+        "from appliance.engine.plan import load_plan\n"
+        "from blocks.loading import blocks_in, load_blocks\n\n"
+        "def test_it_is_planned():\n"
+        "    found = {b.type: b for b in blocks_in(brightness)}\n"
+        "    load_plan(open('lights.yaml').read(), 'lights.yaml', load_blocks() | found)\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", "."]
+    done = subprocess.run(
+        [*command, "-o", "pythonpath=.", "-o", "filterwarnings=", "."],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 passed" in done.stdout
