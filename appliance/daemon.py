@@ -126,6 +126,8 @@ class Daemon:
     def stop(self, timeout_s: float) -> None:
         """End every thread, cameras first and the outbox last; what can be delivered is."""
         self._hanging = self._supervisor.stop(timeout_s)
+        for lane in self.lanes:
+            lane.close()
         if self._hanging:
             log.warning("did not stop in time", threads=self._hanging, seconds=timeout_s)
 

@@ -363,9 +363,10 @@ def test_a_daemon_that_hangs_is_not_taken_for_none(
     )
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may speak to any daemon")
 def test_the_daemon_of_somebody_else_says_whom_to_be(tmp_path: Path) -> None:
     with serving(tmp_path):
         (tmp_path / SOCKET_NAME).chmod(0)
+        if os.access(tmp_path / SOCKET_NAME, os.W_OK):
+            pytest.skip("the superuser may speak to any daemon")
         with pytest.raises(ControlError, match="run this as the daemon's user"):
             request(tmp_path, "status")

@@ -153,9 +153,10 @@ def test_a_path_that_no_file_can_have_is_refused() -> None:
         read_text(Path("a\0b"), "workflow file")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may read everything")
 def test_a_file_that_may_not_be_read_is_refused(file: Path) -> None:
     file.chmod(0)
+    if os.access(file, os.R_OK):
+        pytest.skip("the superuser may read everything")
     with pytest.raises(SettingsError) as caught:
         read_settings(file)
     assert str(caught.value) == f"{file}: cannot be read: Permission denied"
