@@ -76,7 +76,8 @@ class Store:
     @contextmanager
     def workplace(self, entry: Entry) -> Iterator[Path]:
         """An empty folder on the store's file system, gone afterwards. Only under the lock."""
-        folder = self.root / f".fetch-{entry.name}"
+        # Absolute: programs are run in it, and told of files in it.
+        folder = (self.root / f".fetch-{entry.name}").absolute()
         # One that a killed process left behind is in the way.
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(mode=0o700)

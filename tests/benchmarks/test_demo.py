@@ -9,7 +9,7 @@ from benchmarks.demo import Stopwatch
 
 def test_a_stopwatch_stops_at_the_last_frame_that_is_wanted() -> None:
     watch = Stopwatch(2)
-    watch.begin()
+    watch.seen()
     watch.seen()
     assert not watch.enough.is_set()
     watch.seen()
@@ -21,9 +21,9 @@ def test_a_stopwatch_stops_at_the_last_frame_that_is_wanted() -> None:
 
 def test_a_stopwatch_tells_no_speed_of_too_few_frames() -> None:
     watch = Stopwatch(2)
-    watch.begin()
     watch.seen()
-    with pytest.raises(RuntimeError, match="only 1 of 2 frames came"):
+    watch.seen()
+    with pytest.raises(RuntimeError, match="only 2 of 3 frames came"):
         watch.values()
 
 

@@ -16,7 +16,6 @@ def test_without_a_network_the_conversion_says_what_it_lacks(tmp_path: Path) -> 
         convert_ssd(source, tmp_path, print)
 
 
-@pytest.mark.network
 def test_a_file_of_another_kind_is_refused_by_the_converter(tmp_path: Path) -> None:
     source = tmp_path / "graph.pb"
     source.write_bytes(b"")

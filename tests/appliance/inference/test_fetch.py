@@ -76,6 +76,16 @@ def test_what_is_pulled_is_there_and_said(store: Store, tiny_film: Callable[...,
     assert files_of(store) == ["film.avi"]
 
 
+@pytest.mark.usefixtures("pip_folder")
+def test_a_store_with_a_relative_path_is_filled_like_any_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_film: Callable[..., Clip]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = pull(tiny_film(), Store(Path("store")), lambda _: None)
+    assert path == Path("store/clips/film.avi")
+    assert (tmp_path / path).is_file()
+
+
 @pytest.mark.usefixtures("no_network")
 def test_what_is_there_already_is_not_fetched_again(
     store: Store, tiny_film: Callable[..., Clip]
