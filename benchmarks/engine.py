@@ -11,7 +11,7 @@ from appliance.engine.run import Run
 from appliance.engine.testing import frame
 from benchmarks.harness import Benchmark, Options, Variant, main, seconds
 from benchmarks.samples import Goal, Values
-from blocks.block import Detector, Manifest, Origin, block
+from blocks.block import BlockType, Detector, Manifest, Origin, block
 
 STEPS = 20
 TURNS = 250
@@ -65,8 +65,8 @@ def workflow(steps: int, *, conditions: bool) -> str:
 
 def checked(text: str) -> Plan:
     """The workflow, read and checked."""
-    # Put there by @block, which the type of a class cannot tell.
-    return load_plan(text, "chain.yaml", {"pass_on@1": PassOn.block_type})  # type: ignore[attr-defined]
+    block: BlockType = vars(PassOn)["block_type"]
+    return load_plan(text, "chain.yaml", {block.type: block})
 
 
 def started(text: str) -> Run:

@@ -207,6 +207,8 @@ def _describe(cls: type[Any], name: str, version: int, manifest: type[Manifest])
     for parameter in list(inspect.signature(run).parameters.values())[1:]:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             raise TypeError(f"{cls.__qualname__}.run: *{parameter.name} names no input")
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            raise TypeError(f"{cls.__qualname__}.run: {parameter.name} may not be keyword-only")
         if parameter.name not in hints:
             raise TypeError(f"{cls.__qualname__}.run: the parameter {parameter.name} has no type")
         if hints[parameter.name] is Frame:

@@ -46,8 +46,6 @@ MAY_SKIP = {
     "tests/appliance/inference/conftest.py": "a clip comes from Debian's packages",
     "tests/appliance/inference/test_packages.py": "they are of Debian's tools",
     "tests/appliance/inference/test_session.py": "OpenVINO is for one kind of processor",
-    "tests/appliance/test_control.py": "the superuser is refused nothing",
-    "tests/appliance/test_settings.py": "the superuser is refused nothing",
 }
 
 

@@ -95,15 +95,20 @@ class Run:
             slots[slot] = getattr(frame, name)
         events: list[Event] = []
         failures: list[StepFailure] = []
+        # Steps that have lost this frame: those that raised, and all that hang on them.
+        lost: set[str] = set()
         for step in self._steps:
+            name = step.planned.name
+            if lost and not lost.isdisjoint(step.planned.after):
+                lost.add(name)
+                continue
             try:
                 _run_step(step, slots, events, self._timer)
             except Exception as error:
                 if step.planned.stops:
-                    raise StepError(
-                        step.planned.name, frame.camera, frame.sequence, error
-                    ) from error
-                failures.append(StepFailure(step.planned.name, error))
+                    raise StepError(name, frame.camera, frame.sequence, error) from error
+                failures.append(StepFailure(name, error))
+                lost.add(name)
         outputs = {name: v for name, build in wires.outputs if (v := build(slots)) is not ABSENT}
         return Turn(frame, tuple(events), outputs, tuple(failures))
 

@@ -117,8 +117,8 @@ def _checked(file: Path, expected: str | None) -> Path:
 
 def _download(url: str, target: Path, report: Report) -> Path:
     try:
-        # The catalog admits http and https only.
-        with urllib.request.urlopen(url, timeout=CONNECT_TIMEOUT_S) as answer:  # noqa: S310
+        answer = urllib.request.urlopen(url, timeout=CONNECT_TIMEOUT_S)  # noqa: S310  http(s) only
+        with answer:
             size = answer.headers.get("Content-Length")
             report(
                 f"downloading {url} ({int(size) / 1e6:.1f} MB)" if size else f"downloading {url}"

@@ -44,6 +44,9 @@ class Peer:
         self.closed = 0
         self.arrived = threading.Condition()
 
+    def has(self, count: int) -> bool:
+        return len(self.got) == count
+
     def open(self) -> None:
         if self.down is not None:
             raise self.down
@@ -206,7 +209,7 @@ def test_a_committed_event_wakes_its_delivery(
     for n in range(3):
         outbox.put([event(n)], source=SOURCE)
         with peer.arrived:
-            assert peer.arrived.wait_for(lambda n=n: len(peer.got) == n + 1, ARRIVE_S)  # type: ignore[misc]
+            assert peer.arrived.wait_for(partial(peer.has, n + 1), ARRIVE_S)
     assert delivery.status().connected
     supervisor.stop(ARRIVE_S)
     assert not delivery.status().connected

@@ -95,7 +95,7 @@ def nested() -> list[Any]:
         (Image.from_bgr(np.zeros((2, 2, 3), np.uint8)), r"`data\.n` is of the type Image"),
         ([1, {2}], r"`data\.n\[1\]` is of the type set"),
         ({(1, 2): 3}, r"`data\.n` has the key \(1, 2\)"),
-        (datetime(2026, 1, 31), r"`data\.n` is a time of no zone"),  # noqa: DTZ001
+        (datetime(2026, 1, 31), r"`data\.n` is a time of no zone"),  # noqa: DTZ001  that is the point
         (nested(), "nested more than 32 deep"),
     ],
 )
