@@ -285,19 +285,28 @@ def pull_models(names: Sequence[str], state_dir: Path | None) -> None:
             pull(entry, store, _say)
 
 
+def _state_dir_of(config: Path | None, state_dir: Path | None) -> Path:
+    """The state directory of the daemon that is meant."""
+    if state_dir is None and config is not None:
+        return read_settings(config).state_dir
+    return state_dir or default_state_dir()
+
+
 @main.command()
+@_CONFIG
 @_STATE_DIR
-def status(state_dir: Path | None) -> None:
+def status(config: Path | None, state_dir: Path | None) -> None:
     """Show what the running daemon does, as JSON."""
     with _sentences():
-        answer = request(state_dir or default_state_dir(), "status")
+        answer = request(_state_dir_of(config, state_dir), "status")
         click.echo(json.dumps(answer, indent=2))
 
 
 @main.command()
+@_CONFIG
 @_STATE_DIR
-def stop(state_dir: Path | None) -> None:
+def stop(config: Path | None, state_dir: Path | None) -> None:
     """Tell the running daemon to stop."""
     with _sentences():
-        request(state_dir or default_state_dir(), "stop")
+        request(_state_dir_of(config, state_dir), "stop")
         click.echo("the daemon is stopping")

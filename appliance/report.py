@@ -83,7 +83,7 @@ class RunReport:
             lines.append(f"  failed    {step} {count} times; last: {lane['last_failure']}")
         for name, connection in status["connections"].items():
             lines.append(f"  delivery  {_delivery(name, connection)}")
-        lines += [f"  {what:9} {path}" for what, path in results.items()]
+        lines += [f"  {what:9} {_from_here(path)}" for what, path in results.items()]
         if video_error:
             lines.append(f"  video     not whole: {video_error}")
         return "\n".join(lines)
@@ -95,6 +95,12 @@ class RunReport:
             f"{self.at_s:.1f} s · {self.processed}{of} frames · "
             f"{self.processed / elapsed_s:.1f} frames/s · {self.events.total()} events"
         )
+
+
+def _from_here(path: Path) -> Path:
+    """The path as it is written in the folder in which the user stands."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def _is_plain(value: Any) -> bool:

@@ -65,8 +65,8 @@ def workflow(steps: int, *, conditions: bool) -> str:
 
 def checked(text: str) -> Plan:
     """The workflow, read and checked."""
-    block: BlockType = vars(PassOn)["block_type"]
-    return load_plan(text, "chain.yaml", {block.type: block})
+    pass_on: BlockType = vars(PassOn)["block_type"]
+    return load_plan(text, "chain.yaml", {pass_on.type: pass_on})
 
 
 def started(text: str) -> Run:

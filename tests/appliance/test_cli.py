@@ -323,7 +323,7 @@ def test_a_run_counts_every_frame_and_leaves_its_events(
     assert "  frames    40 captured = 40 processed + 0 skipped\n" in result.stdout
     assert "  emitted   40 watch.seen\n" in result.stdout
     assert "  delivery  local: 40 delivered, 0 pending, 0 dead" in result.stdout
-    assert f"  events    {state_dir / 'events.db'}" in result.stdout
+    assert "  events    state/events.db" in result.stdout
 
 
 def test_the_demo_takes_the_users_own_file(

@@ -130,6 +130,13 @@ class NoConstructor:
         raise NotImplementedError
 
 
+class ByKeyword:
+    def __init__(self, manifest: Manifest) -> None: ...
+
+    def run(self, *, image: Image) -> Answer:
+        raise NotImplementedError
+
+
 class NoManifest:
     def __init__(self) -> None: ...
 
@@ -143,6 +150,7 @@ class NoManifest:
         (NoRun, "NoRun: a block has a method run"),
         (Untyped, "Untyped.run: the parameter image has no type"),
         (Anything, r"Anything.run: \*inputs names no input"),
+        (ByKeyword, "ByKeyword.run: image may not be keyword-only"),
         (Clash, "Clash: bar is both a setting and an input"),
         (ReturnsNumber, "ReturnsNumber.run: returns a NamedTuple of outputs, or an Event"),
         (ReturnsTuple, "ReturnsTuple.run: returns a NamedTuple of outputs, or an Event"),
