@@ -159,7 +159,7 @@ def test_a_step_that_raises_loses_what_depends_on_it_and_nothing_more(
         - {name: wired, type: add@1, a: $steps.broken.total}
         - {name: asks, type: constant@1, when: steps.broken.total >= 0}
         - {name: other, type: constant@1}
-        - {name: late, type: add@1, a: $steps.wired.total}
+        - {name: late, type: add@1, a: $steps.wired.value}
         - {name: half, type: send@1, data: {lost: $steps.broken.text, kept: $steps.other.value}}
         - {name: out, type: send@1, data: {kept: $steps.other.value}}
         outputs: {wired: $steps.wired.value, asks: $steps.asks.value, other: $steps.other.value}
