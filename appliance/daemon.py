@@ -17,7 +17,7 @@ from appliance.delivery.store import Totals
 from appliance.delivery.transports import make_transport
 from appliance.delivery.transports.transport import ConnectionSettings
 from appliance.engine.plan import Plan
-from appliance.engine.run import Turn
+from appliance.engine.run import Run, Turn
 from appliance.inference.catalog import load_catalog, model_cards
 from appliance.inference.models import Models
 from appliance.inference.store import Store
@@ -31,6 +31,7 @@ from appliance.video.errors import VideoError
 from appliance.video.mailbox import Mailbox
 from appliance.video.reader import VideoReader
 from blocks.block import Origin
+from blocks.data import Image
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +49,8 @@ class Daemon:
     """Everything that runs for one set of settings.
 
     `pace` says how clips are read; cameras are always live. `on_turn` is told of every frame that
-    was processed, on the lane's own thread.
+    was processed, on the lane's own thread. Outputs that are pictures are only made where
+    `pictures` are asked for: nobody else looks at them.
 
     Raises:
         DefinitionError, ModelError: a workflow cannot be started.
@@ -63,6 +65,7 @@ class Daemon:
         *,
         pace: Pace = Pace.REALTIME,
         on_turn: OnTurn | None = None,
+        pictures: bool = False,
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -75,7 +78,7 @@ class Daemon:
         self._lane_tasks: list[Task] = []
         self._hanging: list[str] = []
         # Before the outbox is opened, so that a workflow that cannot start leaves no lock behind.
-        runs = list(self._runs(plans))
+        runs = list(self._runs(plans, pictures=pictures))
         self._outbox = Outbox(settings.state_dir, clock)
         self._deliveries = {name: self._delivery(name) for name in self._used_connections(plans)}
         self.lanes = [self._lane(pipeline, camera, run, on_turn) for pipeline, camera, run in runs]
@@ -148,17 +151,21 @@ class Daemon:
             "models": self._models.providers,
         }
 
-    def _runs(self, plans: Mapping[str, Plan]) -> Collection[tuple[str, str, Any]]:
+    def _runs(
+        self, plans: Mapping[str, Plan], *, pictures: bool
+    ) -> Collection[tuple[str, str, Run]]:
         found = []
         for name, plan in plans.items():
             pipeline = self._settings.pipelines[name]
+            taken = [n for n, kind in plan.output_types.items() if pictures or kind is not Image]
             for camera in pipeline.cameras:
                 origin = Origin(plan.name, name, camera, "")
-                run = plan.start(pipeline.inputs, self._models, origin, self._clock.monotonic)
+                timer = self._clock.monotonic
+                run = plan.start(pipeline.inputs, self._models, origin, timer, taken)
                 found.append((name, camera, run))
         return found
 
-    def _lane(self, pipeline: str, camera: str, run: Any, on_turn: OnTurn | None) -> Lane:
+    def _lane(self, pipeline: str, camera: str, run: Run, on_turn: OnTurn | None) -> Lane:
         mailbox = Mailbox(Buckets())
         self._cameras[camera].mailboxes.append(mailbox)
         name = LaneName(pipeline, camera, socket.gethostname())

@@ -83,9 +83,9 @@ def run_workflow(
         opened.callback(recorder.close)
         report = RunReport(plan.name, redact(url), reader.info, clock)
         pace = Pace.REALTIME if options.realtime else Pace.FAST
-        daemon = Daemon(
-            settings, plans, clock, pace=pace, on_turn=_both(report.seen, recorder.write)
-        )
+        on_turn = _both(report.seen, recorder.write)
+        pictures = options.output is not None
+        daemon = Daemon(settings, plans, clock, pace=pace, on_turn=on_turn, pictures=pictures)
         # Now the reader belongs to the camera's thread, which may still be in it at the end.
         opened.pop_all()
     try:

@@ -3,7 +3,7 @@
 A plan knows no camera and no model; `start` binds it to a host and gives a `Run` for one lane.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,9 +15,10 @@ from appliance.engine.document import Document, Path
 from appliance.engine.errors import DefinitionError, InputError, Mark, Problem, suggestion
 from appliance.engine.order import in_order
 from appliance.engine.run import Run, Timer, Wires, no_time
+from appliance.engine.selectors import parse_selector
 from appliance.engine.steps import PlannedStep, StepReader
 from appliance.engine.validation import problems_of, shown, strict
-from appliance.engine.wiring import Build, Wiring, is_open, literal
+from appliance.engine.wiring import Build, Wiring, is_open, literal, selectors_in
 from blocks.block import BlockType, Host, Origin
 from blocks.data import Image
 
@@ -98,9 +99,17 @@ class Plan:
         return tuple(found)
 
     def start(
-        self, given: Mapping[str, Any], host: Host, origin: Origin, timer: Timer = no_time
+        self,
+        given: Mapping[str, Any],
+        host: Host,
+        origin: Origin,
+        timer: Timer = no_time,
+        outputs: Collection[str] | None = None,
     ) -> Run:
         """Make the blocks, with their settings, for one lane.
+
+        `outputs` are those of the workflow's outputs that somebody takes, all by default. A step
+        that only makes pictures at which nobody would look is left out.
 
         Raises:
             InputError: the given inputs do not fit.
@@ -109,7 +118,8 @@ class Plan:
         values = self.values(given)
         problems: list[Problem] = []
         blocks = []
-        for step in self.steps:
+        taken = {name: b for name, b in self.outputs.items() if outputs is None or name in outputs}
+        for step in self.steps if outputs is None else self._looked_at(taken):
             place = replace(origin, workflow=self.name, step=step.name)
             try:
                 blocks.append((step, _make_block(step, values, host, place)))
@@ -121,16 +131,28 @@ class Plan:
                 problems.append(Problem(mark, f"steps.{step.name}", _text(error)))
         if problems:
             raise DefinitionError(problems)
-        return Run(blocks, self._wires(values), timer)
+        return Run(blocks, self._wires(values, taken), timer)
 
-    def _wires(self, values: Mapping[str, Any]) -> Wires:
+    def _looked_at(self, outputs: Collection[str]) -> list[PlannedStep]:
+        """All steps but those that only make pictures, which no step and no output here takes."""
+        written = [self.definition.outputs[name] for name in outputs]
+        taken = {parse_selector(text).step for _, text in selectors_in(written)}
+        steps = []
+        for step in reversed(self.steps):
+            kinds = set(step.block.outputs.values())
+            if kinds != {Image} or step.name in taken:
+                steps.append(step)
+                taken |= step.after
+        return steps[::-1]
+
+    def _wires(self, values: Mapping[str, Any], outputs: Mapping[str, Build]) -> Wires:
         inputs = self.wiring.named("inputs")
         specs = self.definition.inputs
         return Wires(
             template=self.wiring.template({f"inputs.{n}": v for n, v in values.items()}),
             images=tuple(i for n, i in inputs.items() if specs[n].annotation is Image),
             frame_fields=tuple(self.wiring.named("frame").items()),
-            outputs=tuple(self.outputs.items()),
+            outputs=tuple(outputs.items()),
         )
 
 

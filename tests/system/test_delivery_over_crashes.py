@@ -5,6 +5,7 @@ import random
 import signal
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tests.mosquitto_broker import MosquittoBroker
 from tests.system.processes import Appliance, Subscriber, wait_for
@@ -41,11 +42,25 @@ def configured(folder: Path, clip: Path, broker: MosquittoBroker) -> Path:
     return path
 
 
-def connection(appliance: Appliance, folder: Path) -> dict[str, int]:
-    status, out, err = appliance.run("status", "--state-dir", folder / "state")
-    assert status == 0, err
-    found: dict[str, int] = json.loads(out)["connections"]["plant"]
-    return found
+def status_of(appliance: Appliance, folder: Path) -> dict[str, Any]:
+    """What the daemon says; empty while none answers."""
+    status, out, _ = appliance.run("status", "--state-dir", folder / "state")
+    answer: dict[str, Any] = json.loads(out) if status == 0 else {}
+    return answer
+
+
+def emitted(appliance: Appliance, folder: Path) -> int:
+    answer = status_of(appliance, folder)
+    return int(answer["connections"]["plant"]["emitted"]) if answer else 0
+
+
+def settled(appliance: Appliance, folder: Path) -> dict[str, int]:
+    """The connection's totals, once the clip has ended and all is delivered; empty before."""
+    answer = status_of(appliance, folder)
+    if not answer or answer["cameras"]["gate"]["state"] != "ended":
+        return {}
+    totals: dict[str, int] = answer["connections"]["plant"]
+    return totals if totals["pending"] == 0 else {}
 
 
 def test_events_survive_kills_of_the_daemon_and_a_broker_that_is_down_at_its_start(
@@ -54,8 +69,7 @@ def test_events_survive_kills_of_the_daemon_and_a_broker_that_is_down_at_its_sta
     settings = configured(tmp_path, short_clip, mosquitto)
     mosquitto.kill()
     daemon = appliance.start("serve", "--config", settings)
-    wait_for((tmp_path / "state" / "control.sock").exists, "the daemon")
-    wait_for(lambda: connection(appliance, tmp_path)["emitted"] > 10, "events")
+    wait_for(lambda: emitted(appliance, tmp_path) > 10, "events")
     daemon.kill()
     daemon.wait()
     mosquitto.start()
@@ -68,14 +82,8 @@ def test_events_survive_kills_of_the_daemon_and_a_broker_that_is_down_at_its_sta
         daemon.kill()
         daemon.wait()
     daemon = appliance.start("serve", "--config", settings)
-    wait_for((tmp_path / "state" / "control.sock").exists, "the daemon")
-
-    def settled() -> bool:
-        now = connection(appliance, tmp_path)
-        return now["pending"] == 0 and now["emitted"] > 40
-
-    wait_for(settled, "all deliveries")
-    totals = connection(appliance, tmp_path)
+    wait_for(lambda: bool(settled(appliance, tmp_path)), "all deliveries")
+    totals = settled(appliance, tmp_path)
     daemon.send_signal(signal.SIGTERM)
     status, _, err = appliance.finish(daemon)
     assert status == 0, err

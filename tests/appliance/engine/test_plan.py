@@ -1,6 +1,7 @@
 """A whole workflow against its blocks: inputs, needs, start; and that no file makes a traceback."""
 
 import re
+import textwrap
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from appliance.engine.errors import DefinitionError, InputError, StepError
 from appliance.engine.plan import Plan, load_plan, make_plan
 from appliance.engine.run import Run
 from appliance.engine.testing import frame
-from blocks.block import BlockType
+from blocks.block import BlockType, Origin
+from blocks.data import Detections, Image
 from blocks.loading import load_blocks
 
 Planner = Callable[[str], Plan]
@@ -314,3 +316,46 @@ def test_the_mixture_runs_before_it_is_broken(start: Starter) -> None:
     turns = [run.turn(frame(i, sequence=i)) for i in range(4)]
     assert [len(turn.events) for turn in turns] == [0, 1, 0, 1]
     assert not any(turn.failures for turn in turns)
+
+
+PICTURES = """
+    version: 1
+    name: w
+    inputs: {image: {type: image}}
+    steps:
+    - {name: find, type: object_detection@1, image: $inputs.image, model: people}
+    - {name: drawn, type: annotate@1, image: $inputs.image, detections: $steps.find.detections}
+    - {name: again, type: annotate@1, image: $steps.drawn.image, detections: $steps.find.detections}
+    outputs: {found: $steps.find.detections, picture: $steps.again.image}
+"""
+
+
+class NobodyFound:
+    """A host whose models find nothing."""
+
+    labels = ("person",)
+
+    def detector(self, model: str) -> "NobodyFound":
+        return self
+
+    def detect(self, image: Image, confidence: float | None = None) -> Detections:
+        return Detections.empty()
+
+
+@pytest.mark.parametrize(
+    ("outputs", "steps"),
+    [
+        (None, ["find", "drawn", "again"]),
+        (["found", "picture"], ["find", "drawn", "again"]),
+        (["found"], ["find"]),
+        ([], ["find"]),
+    ],
+)
+def test_pictures_at_which_nobody_looks_are_not_made(
+    outputs: list[str] | None, steps: list[str], shipped_blocks: Mapping[str, BlockType]
+) -> None:
+    plan = load_plan(textwrap.dedent(PICTURES), "w.yaml", shipped_blocks)
+    run = plan.start({}, NobodyFound(), Origin("", "p", "gate", ""), outputs=outputs)
+    turn = run.turn(frame())
+    assert [time.step for time in run.times] == steps
+    assert list(turn.outputs) == (["found", "picture"] if outputs is None else outputs)
