@@ -1,9 +1,9 @@
 """One step of a file against its block: settings validated, wires found and checked by type."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -43,7 +43,7 @@ class PlannedStep:
         return {
             name: mark.kind
             for name, field in self.block.manifest.model_fields.items()
-            for mark in field.metadata
+            for mark in (*field.metadata, *_inner_metadata(field.annotation))
             if isinstance(mark, Names)
         }
 
@@ -298,6 +298,12 @@ def _known_names(definition: Definition, blocks: Mapping[str, BlockType]) -> dic
         if block is not None:
             known |= {f"steps.{step.name}.{n}": kind for n, kind in block.outputs.items()}
     return known
+
+
+def _inner_metadata(annotation: Any) -> Iterator[Any]:
+    """What `Annotated` adds to the alternatives of a union, such as `ModelName | None`."""
+    for part in get_args(annotation):
+        yield from getattr(part, "__metadata__", ())
 
 
 def _fallback(block: BlockType, name: str) -> Any:

@@ -64,7 +64,7 @@ def _follows(details: ErrorDetails, found: Sequence[ErrorDetails]) -> bool:
 
 def _may_be_due_to(unset: Collection[str], details: ErrorDetails) -> bool:
     # A validator of the model's own may have looked at any of its fields.
-    return details["type"] == "value_error" or details["loc"][0] in unset
+    return details["type"] in _OF_VALIDATORS or not details["loc"] or details["loc"][0] in unset
 
 
 def _problem(
@@ -148,7 +148,7 @@ def _sentence(details: ErrorDetails) -> str:
         near = nearest(details["input"], known) if isinstance(details["input"], str) else None
         hint = f" (did you mean '{near}'?)" if near else ""
         return f"this must be {context['expected']}, not {given}{hint}"
-    if kind == "value_error":
+    if kind in _OF_VALIDATORS:
         return str(context["error"])
     if kind == "string_pattern_mismatch":
         return f"{given} does not have the form {context['pattern']}"
@@ -167,6 +167,8 @@ def _sentence(details: ErrorDetails) -> str:
     return f"{message[:1].lower()}{message[1:]} (this is {given})"
 
 
+# What a validator says that is written in Python: a ValueError, or an assert.
+_OF_VALIDATORS = frozenset({"value_error", "assertion_error"})
 _EXPECTED = {
     "string_type": "a text",
     "bool_type": "true or false",

@@ -1,6 +1,7 @@
 """Values of a turn by number: a selector is resolved to a slot once, when the file is checked."""
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ class Absence(Enum):
 
 ABSENT: Final = Absence.ABSENT
 FRAME_SLOT: Final = 0
+CAPTURED_AT: Final = "frame.captured_at"
 
 Slots = list[Any]
 Build = Callable[[Slots], Any]
@@ -52,9 +54,15 @@ class Wiring:
         return {n.removeprefix(prefix): i for n, i in self._numbers.items() if n.startswith(prefix)}
 
     def build(self, value: Any) -> Build:
-        """How to make a value of a file in a turn; what is absent is left out of it."""
+        """How to make a value of a file in a turn; what is absent is left out of it.
+
+        What is made is read outside of the workflow, so that there a time is a time, in UTC.
+        """
         if is_selector(value):
-            number = self.slot(str(parse_selector(value))[1:])
+            name = str(parse_selector(value))[1:]
+            number = self.slot(name)
+            if name == CAPTURED_AT:
+                return lambda slots: datetime.fromtimestamp(slots[number], UTC)
             return lambda slots: slots[number]
         if isinstance(value, dict):
             parts = [(key, self.build(inner)) for key, inner in value.items()]

@@ -167,6 +167,7 @@ class Find:
 
 class SendManifest(Manifest):
     connection: ConnectionName = "local"
+    spare: ConnectionName | None = None
     topic: str = "site"
 
 

@@ -1,6 +1,7 @@
 """A plan at work: what runs, what is absent, what fails, and what one turn leaves to the next."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 
@@ -48,7 +49,8 @@ def test_the_frame_and_its_image_enter(start: Starter) -> None:
     assert turn.frame is given
     assert turn.outputs["image"] is given.image
     assert turn.outputs["again"] is given.image
-    assert (turn.outputs["at"], turn.outputs["camera"]) == (EPOCH_S + 2.5, "gate")
+    assert turn.outputs["at"] == datetime.fromtimestamp(EPOCH_S + 2.5, UTC)
+    assert turn.outputs["camera"] == "gate"
     assert turn.outputs["number"] == 7
 
 

@@ -276,5 +276,5 @@ def test_a_model_and_a_connection_are_known_as_names_of_something_outside(
     """)
     assert [step.names_outside for step in made.steps] == [
         {"model": "model"},
-        {"connection": "connection"},
+        {"connection": "connection", "spare": "connection"},
     ]

@@ -148,6 +148,27 @@ def test_what_may_be_due_to_fields_that_are_not_set_yet_is_left_out() -> None:
     assert problems_of(caught.value, document, Outer, unset={"least"}) == []
 
 
+def test_an_assertion_of_a_validator_is_said_in_its_own_words() -> None:
+    class Ordered(BaseModel):
+        low: int = 0
+        high: int = 1
+
+        @model_validator(mode="after")
+        def _in_order(self) -> "Ordered":
+            if self.low > self.high:
+                # As an assert does; pytest adds to those that stand in tests.
+                raise AssertionError("low must not be more than high")
+            return self
+
+    document = read_document("low: 5", "w")
+    with pytest.raises(ValidationError) as caught:
+        strict(Ordered, document.data)
+    (problem,) = problems_of(caught.value, document, Ordered)
+    assert problem.what == "low must not be more than high"
+    # What is not set yet may set it right.
+    assert problems_of(caught.value, document, Ordered, unset={"high"}) == []
+
+
 @pytest.mark.parametrize("value", ["5", "true", 1.5])
 def test_nothing_is_converted(value: Any) -> None:
     with pytest.raises(ValidationError):

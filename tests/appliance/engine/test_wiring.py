@@ -1,5 +1,7 @@
 """Values by number, and values of a file that are made anew in every turn."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from appliance.engine.wiring import (
@@ -48,6 +50,14 @@ def test_what_is_absent_is_left_out_of_mappings_and_lists() -> None:
     build = wiring.build({"n": "$steps.a.x", "list": ["$steps.a.x", 5], "in": {"n": "$steps.a.x"}})
     assert build(wiring.template({})) == {"list": [5], "in": {}}
     assert wiring.build("$steps.a.x")(wiring.template({})) is ABSENT
+
+
+def test_when_a_frame_was_captured_is_a_time_in_what_is_read_outside() -> None:
+    wiring = Wiring()
+    build = wiring.build({"at": "$frame.captured_at", "number": "$frame.sequence"})
+    slots = wiring.template({"frame.captured_at": 1_767_225_600.25, "frame.sequence": 7})
+    moment = datetime(2026, 1, 1, 0, 0, 0, 250_000, UTC)
+    assert build(slots) == {"at": moment, "number": 7}
 
 
 def test_none_is_not_absent() -> None:
