@@ -1,7 +1,7 @@
 """The demo through the daemon, against the loop that one would write for this one clip.
 
 The loop decodes, detects and tracks in one thread, and does nothing else; the daemon also counts,
-draws, keeps accounts and stores events, with its decoder on a thread of its own.
+keeps accounts and stores events, with its decoder on a thread of its own.
 """
 
 import sys
@@ -33,13 +33,11 @@ from benchmarks.harness import Benchmark, Options, Variant, main
 from benchmarks.machine import ROOT
 from benchmarks.samples import Goal, Values
 from blocks.block import Detector, Origin
-from blocks.data import Frame
+from blocks.data import Frame, Image
 from blocks.loading import load_blocks
 from blocks.tracking.byte_track import ByteTrack, ByteTrackManifest
 
 MODEL = "people-ssdlite"
-# That of the workflow.
-CONFIDENCE = 0.4
 # Few, so that the variants of a round are close in time, and rounds many.
 FRAMES = 100
 FRAMES_IF_QUICK = 5
@@ -65,13 +63,19 @@ def prepare(options: Options, stack: ExitStack) -> Sequence[Variant]:
     models = Models(store, model_cards(catalog))
     (plan,) = plans.values()
 
+    taken = [name for name, kind in plan.output_types.items() if kind is not Image]
+    confidence = float(plan.values({})["confidence"])
+
     def fresh() -> Run:
-        return plan.start({}, models, Origin("", "bench", CAMERA, ""), SystemClock().monotonic)
+        origin = Origin("", "bench", CAMERA, "")
+        return plan.start({}, models, origin, SystemClock().monotonic, taken)
 
     return [
         Variant("daemon", lambda: by_daemon(settings, plans, frames)),
         Variant("one thread", lambda: in_one_thread(fresh(), clip, frames)),
-        Variant("plain loop", lambda: by_plain_loop(models.detector(MODEL), clip, frames)),
+        Variant(
+            "plain loop", lambda: by_plain_loop(models.detector(MODEL), confidence, clip, frames)
+        ),
     ]
 
 
@@ -132,7 +136,7 @@ def in_one_thread(run: Run, clip: Path, frames: int) -> Values:
     return watch.values()
 
 
-def by_plain_loop(detector: Detector, clip: Path, frames: int) -> Values:
+def by_plain_loop(detector: Detector, confidence: float, clip: Path, frames: int) -> Values:
     """Decode, detect, track: one after the other, and nothing else."""
     watch, tracker = Stopwatch(frames), ByteTrack(ByteTrackManifest())
     with av.open(str(clip)) as container:
@@ -143,7 +147,7 @@ def by_plain_loop(detector: Detector, clip: Path, frames: int) -> Values:
         for sequence, picture in enumerate(container.decode(stream)):
             at_s = float(picture.time or 0.0)
             image = image_of(picture, codec.name)
-            found = detector.detect(image, CONFIDENCE)
+            found = detector.detect(image, confidence)
             tracker.run(Frame(CAMERA, sequence, at_s, at_s, image), found)
             watch.seen()
             if watch.enough.is_set():
