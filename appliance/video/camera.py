@@ -45,6 +45,7 @@ class Camera:
         self._last_error = ""
         self._failures = 0
         self._captured = 0
+        self._next_s = 0.0
 
     def take(self, reader: VideoReader) -> None:
         """Begin with a reader that is open already; it is the camera's from here on."""
@@ -85,9 +86,12 @@ class Camera:
                 log.warning(self._last_error, camera=self.name)
             finally:
                 self._captured += reader.demuxed
+                self._next_s = reader.next_s
 
     def _open(self) -> VideoReader:
         begin_s = self._clock.monotonic() - self._began_s if self._captured else 0.0
+        # A source that sends faster than time passes was ahead of it; its line never goes back.
+        begin_s = max(begin_s, self._next_s)
         return VideoReader(
             self._url, self.name, self._clock, begin_s=begin_s, begin_sequence=self._captured
         )

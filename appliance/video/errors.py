@@ -7,10 +7,12 @@ from pathlib import Path
 
 import av
 
+# In a query, and in paths such as /user=admin_password=…, which many cheap cameras have.
 _SECRET = re.compile(
-    r"(?<=[?&;])([^=&;#]*(?:pass|pwd|token|secret|key|auth|sig)[^=&;#]*)=[^&;#]*", re.IGNORECASE
+    r"([^=&;#?/]*(?:pas|pwd|psw|token|secret|key|auth|sig|\bpw\b)[^=&;#?/]*)=[^&;#]*", re.IGNORECASE
 )
 _TIMED_OUT = (av.error.ExitError, av.error.TimeoutError)
+_NOT_PERMITTED = "reading it is not permitted; check the owner and the mode"
 _SENTENCES: dict[type[av.FFmpegError], str] = {
     av.error.ConnectionRefusedError: "the connection is refused; check that the camera is on, "
     "and the port",
@@ -19,7 +21,7 @@ _SENTENCES: dict[type[av.FFmpegError], str] = {
     av.error.HTTPNotFoundError: "there is nothing at this path (404); check the path",
     av.error.ProtocolNotFoundError: "this kind of address is not known; use rtsp://, http://, "
     "https://, rtmp://, udp://, a file or a device",
-    av.error.PermissionError: "reading it is not permitted; check the owner and the mode",
+    av.error.PermissionError: _NOT_PERMITTED,
     av.error.IsADirectoryError: "this is a folder; name a video file in it",
 }
 
@@ -32,7 +34,7 @@ def redact(uri: str) -> str:
     """The address without its secrets: for messages, logs and status.
 
     The password before the host becomes `***`, also one with an unescaped `@` or `/` in it, and so
-    does what the query calls password, token, key or the like.
+    does what the path or the query calls password, token, key or the like.
     """
     scheme, separator, rest = uri.partition("://")
     if not separator:
@@ -49,12 +51,25 @@ def redact(uri: str) -> str:
     return f"{scheme}://{rest}"
 
 
+def unusable_file(path: Path, error: OSError | ValueError) -> VideoError:
+    """The error for a file that cannot be looked at: most often, it is not there."""
+    # A ValueError is a name that no file can have.
+    if isinstance(error, (FileNotFoundError, NotADirectoryError, ValueError)):
+        return missing_file(path)
+    if isinstance(error, PermissionError):
+        return VideoError(f"{path}: {_NOT_PERMITTED}")
+    return VideoError(f"{path}: it cannot be opened: {error.strerror}")
+
+
 def missing_file(path: Path) -> VideoError:
     """The error for a file that is not there, with the most similar name in its folder."""
     folder = path.parent
     if not folder.is_dir():
         return VideoError(f"{path}: there is no folder {folder}")
-    names = [entry.name for entry in folder.iterdir() if not entry.is_dir()]
+    try:
+        names = [entry.name for entry in folder.iterdir() if not entry.is_dir()]
+    except PermissionError:
+        names = []
     similar = difflib.get_close_matches(path.name, names, n=1)
     hint = f" (did you mean {folder / similar[0]}?)" if similar else ""
     return VideoError(f"{path}: there is no such file{hint}")

@@ -1,6 +1,7 @@
 """Reads a clip, a camera's address or a capture device, and gives its frames as plain arrays."""
 
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,7 +17,7 @@ from av.video.stream import VideoStream
 
 from appliance.clock import Clock
 from appliance.video.decoder import Decoder, Undecodable
-from appliance.video.errors import VideoError, cannot_go_on, cannot_open, missing_file, redact
+from appliance.video.errors import VideoError, cannot_go_on, cannot_open, redact, unusable_file
 from appliance.video.planes import image_of
 from appliance.video.timeline import Timeline
 from blocks.data import Frame
@@ -111,6 +112,11 @@ class VideoReader:
         """Access units captured so far. Each comes out of `frames` as one item."""
         return self._demuxed
 
+    @property
+    def next_s(self) -> float:
+        """The `at_s` that goes on from the frames so far, at the source's nominal rate."""
+        return self._begin_s + self._timeline.next_s
+
     def frames(self) -> Iterator[Frame | Undecodable]:
         """Decode the source: for each access unit one frame, or why there is none.
 
@@ -195,11 +201,13 @@ def _opened(uri: str, where: str) -> InputContainer:
             container = _connected(uri, where, options)
         return container
     path = Path(unquote(uri[len("file://") :]) if scheme else uri)
-    if not path.exists():
-        raise missing_file(path)
-    if path.is_file() and path.stat().st_size == 0:
+    try:
+        found = path.stat()
+    except (OSError, ValueError) as error:
+        raise unusable_file(path, error) from None
+    if stat.S_ISREG(found.st_mode) and found.st_size == 0:
         raise VideoError(f"{where}: the file is empty (0 bytes); copy or record it again")
-    device = path.is_char_device()
+    device = stat.S_ISCHR(found.st_mode)
     # With `file:` before it, a name with a colon or a percent sign is still a name.
     address = str(path) if device else f"file:{path}"
     try:

@@ -18,9 +18,14 @@ class Timeline:
         self._stamp_s = 0.0
         self._last_s = -step_s
 
+    @property
+    def next_s(self) -> float:
+        """Where a frame without a stamp would be placed."""
+        return self._last_s + self._step_s
+
     def place(self, stamp_s: float | None) -> float:
         """Seconds since the first frame, for the next frame in the order of presentation."""
-        expected_s = self._last_s + self._step_s
+        expected_s = self.next_s
         if stamp_s is None:
             self._last_s = expected_s
             return expected_s

@@ -6,6 +6,7 @@ import av
 import pytest
 
 from appliance.video.errors import cannot_go_on, cannot_open, missing_file, redact
+from tests.unprivileged import as_nobody
 
 
 @pytest.mark.parametrize(
@@ -21,6 +22,11 @@ from appliance.video.errors import cannot_go_on, cannot_open, missing_file, reda
         ("rtsp://[::1]:554/user@home", "rtsp://[::1]:554/user@home"),
         ("http://c/v.cgi?user=a&pwd=pw&ch=1", "http://c/v.cgi?user=a&pwd=***&ch=1"),
         ("http://c/v?access_token=pw", "http://c/v?access_token=***"),
+        ("http://c/v?user=a&pw=p/w", "http://c/v?user=a&pw=***"),
+        ("http://c/v.cgi?loginuse=a&loginpas=pw", "http://c/v.cgi?loginuse=a&loginpas=***"),
+        ("rtsp://c/user=a_password=pw_channel=1.sdp", "rtsp://c/user=a_password=***"),
+        ("rtsp://c/user=a&password=pw&channel=1", "rtsp://c/user=a&password=***&channel=1"),
+        ("http://c/v#token=pw", "http://c/v#token=***"),
         ("clips/gate.mp4", "clips/gate.mp4"),
     ],
 )
@@ -39,6 +45,18 @@ def test_a_missing_file_names_the_most_similar_one(tmp_path: Path) -> None:
 def test_a_missing_file_with_no_similar_one_is_only_missing(tmp_path: Path) -> None:
     wrong = tmp_path / "gate.mp4"
     assert str(missing_file(wrong)) == f"{wrong}: there is no such file"
+
+
+def test_a_missing_file_in_a_folder_that_cannot_be_listed_is_only_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # From inside, since the folders above it may be closed to others altogether.
+    monkeypatch.chdir(tmp_path)
+    tmp_path.chmod(0o311)
+    with as_nobody():
+        told = str(missing_file(Path("gate.mp4")))
+    tmp_path.chmod(0o700)
+    assert told == "gate.mp4: there is no such file"
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from appliance.video.decoder import Undecodable
 from appliance.video.errors import VideoError
 from appliance.video.reader import StreamInfo, VideoReader
 from blocks.data import Frame, Image
+from tests.unprivileged import as_nobody
 
 Render = Callable[..., Path]
 NumberOf = Callable[[Image], int]
@@ -197,6 +198,27 @@ def test_a_file_address_is_a_path(clip: Path, tmp_path: Path, clock: Clock) -> N
     shutil.copy(clip, path)
     assert len(read_all(path.as_uri(), clock)[1]) == 24
     assert len(read_all(path.as_uri().replace("file:", "FILE:"), clock)[1]) == 24
+
+
+def test_a_file_in_a_folder_that_may_not_be_read_is_a_sentence(
+    tmp_path: Path, clock: Clock
+) -> None:
+    folder = tmp_path / "closed"
+    folder.mkdir(mode=0)
+    wrong = folder / "gate.mp4"
+    with as_nobody():
+        told = refusal(wrong, clock)
+    folder.chmod(0o700)
+    assert told == f"{wrong}: reading it is not permitted; check the owner and the mode"
+
+
+def test_a_name_that_no_file_can_have_is_missing(clock: Clock) -> None:
+    assert refusal("file://gate%00.mp4", clock) == "gate\0.mp4: there is no such file"
+
+
+def test_a_name_longer_than_any_file_has_is_a_sentence(clock: Clock) -> None:
+    wrong = Path("x" * 300)
+    assert refusal(wrong, clock) == f"{wrong}: it cannot be opened: File name too long"
 
 
 def test_a_missing_file_is_named_with_a_similar_one(clip: Path, clock: Clock) -> None:
