@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from appliance.engine.document import LONGEST_TEXT, Document, read_document
-from appliance.engine.errors import DefinitionError, Problem, nearest, suggestion
+from appliance.engine.document import LONGEST_EXCERPT, LONGEST_TEXT, Document, read_document
+from appliance.engine.errors import DefinitionError, Mark, Problem, nearest, suggestion
 from appliance.engine.validation import validated
 
 LOCAL = "local"
@@ -22,6 +22,8 @@ CONSOLE = "console"
 LARGEST_FILE = 4 * LONGEST_TEXT
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_SECRET = re.compile("://.*[@?]")
+_QUOTED_ADDRESS = re.compile(r"""(['"])([^'"\s]*://)(?:\\.|(?!\1).)*\1""")
 
 ConnectionType = Literal["sql", "mqtt", "console"]
 _TYPES_BY_SCHEME: dict[str, ConnectionType] = {
@@ -41,8 +43,12 @@ class SettingsError(Exception):
 def _name(text: str) -> str:
     # Names become parts of topics, addresses of events, and names of threads.
     if not _NAME.fullmatch(text):
-        raise ValueError(f"{text!r} is no name: a letter or digit, then also '_', '.' and '-'")
+        raise ValueError(_no_name(text))
     return text
+
+
+def _no_name(text: str) -> str:
+    return f"{text!r} is no name: a letter or digit, then also '_', '.' and '-'"
 
 
 Name = Annotated[str, AfterValidator(_name)]
@@ -165,8 +171,12 @@ def read_settings(path: Path, state_dir: Path | None = None) -> Settings:
         SettingsError: the file cannot be read.
         DefinitionError: everything that is wrong in it.
     """
-    document = read_document(read_text(path, "settings file"), str(path))
-    file = validated(_File, document)
+    text = read_text(path, "settings file")
+    try:
+        document = _discreet(read_document(text, str(path)))
+        file = validated(_File, document)
+    except DefinitionError as error:
+        raise DefinitionError(map(_discreet_problem, error.problems)) from None
     problems = [*_wrong_cameras(file, document), *_wrong_urls(file, document)]
     if problems:
         raise DefinitionError(problems)
@@ -179,6 +189,28 @@ def read_settings(path: Path, state_dir: Path | None = None) -> Settings:
         pipelines=file.pipelines,
         base=base,
         document=document,
+    )
+
+
+def _discreet(document: Document) -> Document:
+    """The document with marks that show no password: what is refused goes to the log."""
+    values = {path: _discreet_mark(mark) for path, mark in document.values.items()}
+    keys = {path: _discreet_mark(mark) for path, mark in document.keys.items()}
+    return replace(document, values=values, keys=keys)
+
+
+def _discreet_mark(mark: Mark) -> Mark:
+    # In a line that was cut short the end of an address may be missing.
+    cut = len(mark.excerpt) >= LONGEST_EXCERPT
+    return replace(mark, excerpt="") if cut or _SECRET.search(mark.excerpt) else mark
+
+
+def _discreet_problem(problem: Problem) -> Problem:
+    return replace(
+        problem,
+        mark=_discreet_mark(problem.mark),
+        where=re.sub("://.*", "://…", problem.where),
+        what=_QUOTED_ADDRESS.sub(r"\1\2…\1", problem.what),
     )
 
 
@@ -199,7 +231,7 @@ def settings_for_run(
     """The settings of `appliance run`: one workflow, the camera `source`, the connection `local`.
 
     Raises:
-        SettingsError: a connection's URL is of no known kind.
+        SettingsError: a connection's name is none, or its URL is of no known kind.
     """
     named = {name: _connection(name, url) for name, url in connections.items()}
     return Settings(
@@ -216,6 +248,8 @@ def settings_for_run(
 
 
 def _connection(name: str, url: str) -> ConnectionSettings:
+    if not _NAME.fullmatch(name):
+        raise SettingsError(f"--connection: {_no_name(name)}")
     kind = _TYPES_BY_SCHEME.get(_scheme(url))
     if kind is None:
         raise SettingsError(f"--connection {name}: a URL begins with {_one_of(_TYPES_BY_SCHEME)}")

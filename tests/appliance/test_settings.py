@@ -220,6 +220,38 @@ def test_an_unknown_type_of_a_connection_is_shown(file: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        'connections: {plant: {type: matt, url: "mqtt://box:hunter2@broker"}}',
+        'connections: {plant: {url: "mqtt://box:hunter2@broker", type: mqtt, more: 1}}',
+        'connections: {plant: "mqtt://box:hunter2@broker"}',
+        'connections: {plant: "mqtt://box:it\'s hunter2@broker"}',
+        'connections: {plant: {type: mqtt, url: "mqtt://box:hunter2@broker"',
+        'cameras: {gate: {url: ["rtsp://box:hunter2@gate/1"]}}',
+        'cameras: {gate: {url: "http://gate/1?token=hunter2", fps: 5}}',
+        'cameras: {gate: {fps: 5, url: "rtsp://box:%s@gate/1"}}' % ("hunter2" * 40),
+        'cameras: {"rtsp://box:hunter2@gate": {url: a.mp4}}',
+        'cameras: {gate: {url: "rtsp://box:hunter2@gate"}}, ]',
+    ],
+)
+def test_what_is_refused_shows_no_password(file: Path, line: str) -> None:
+    said = refusal(file, f"version: 1\n{line}\n")
+    assert "hunter2" not in said
+    assert said.startswith("appliance.yaml:")
+
+
+def test_a_pipeline_that_is_refused_shows_no_password_of_its_line(file: Path) -> None:
+    file.write_text(
+        'version: 1\ncameras: {gate: {url: "rtsp://box:hunter2@gate/1"}}\n'
+        'pipelines: {p: {workflow: w.yaml, cameras: [gate], inputs: {url: "x://u:hunter2@h"}}}\n'
+    )
+    document = read_settings(file).document
+    assert document is not None
+    mark = document.key_mark(("pipelines", "p", "workflow"))
+    assert (mark.line, mark.excerpt) == (3, "")
+
+
 @pytest.mark.parametrize("name", ["my camera", "a/b", "-x", "käfer", "a+b", "a#"])
 def test_a_name_that_could_not_stand_in_a_topic_is_refused(file: Path, name: str) -> None:
     said = refusal(file, f"version: 1\ncameras:\n  '{name}': {{url: a.mp4}}\n")
