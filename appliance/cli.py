@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -18,7 +18,7 @@ from appliance.control import ControlError, NoDaemonError, request
 from appliance.daemon import serve
 from appliance.delivery.store import OutboxError
 from appliance.delivery.transports.transport import InvalidConnection
-from appliance.engine.document import plain_scalar
+from appliance.engine.document import plain_scalar, read_document
 from appliance.engine.errors import DefinitionError, InputError
 from appliance.inference.catalog import Clip, ModelError, find, load_catalog, model_cards
 from appliance.inference.fetch import listing, pull, pull_demo_clip
@@ -113,8 +113,16 @@ def _pairs(given: Sequence[str], flag: str) -> Iterator[tuple[str, str]]:
     for text in given:
         name, equals, value = text.partition("=")
         if not name or not equals:
-            raise SettingsError(f"{flag} takes NAME=VALUE, not '{text}'")
+            # Only the beginning: the rest may hold a password.
+            raise SettingsError(f"{flag} takes NAME=VALUE, not '{text.partition('://')[0]}'")
         yield name, value
+
+
+def _value(name: str, text: str) -> Any:
+    """What is set: a number, a text, true or false; with its brackets also a list or a mapping."""
+    if text.startswith(("[", "{")):
+        return read_document(text, f"--set {name}").data
+    return plain_scalar(text)
 
 
 @click.group(
@@ -137,7 +145,11 @@ def main() -> None:
     "--source", required=True, help="A video file, an rtsp:// or http:// URL, /dev/video0."
 )
 @click.option(
-    "--set", "inputs", multiple=True, metavar="NAME=VALUE", help="Set an input of the workflow."
+    "--set",
+    "inputs",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Set an input of the workflow; a list as line='[[0, 0.5], [1, 0.5]]'.",
 )
 @click.option(
     "--connection",
@@ -181,7 +193,7 @@ def run(
         settings = settings_for_run(
             workflow,
             source,
-            {name: plain_scalar(value) for name, value in _pairs(inputs, "--set")},
+            {name: _value(name, text) for name, text in _pairs(inputs, "--set")},
             dict(_pairs(connections, "--connection")),
             state_dir,
         )

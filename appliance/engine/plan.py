@@ -78,7 +78,7 @@ class Plan:
         if not is_of(given[name], spec.annotation):
             raise InputError(
                 f"input '{name}' of workflow {self.name} must be {words(spec.annotation)}, "
-                f"not {given[name]!r}"
+                f"not {shown(given[name])}"
             )
         return given[name]
 

@@ -237,6 +237,48 @@ def test_a_flag_without_its_equals_sign_is_refused(run: Run, workflow: Path) -> 
     )
 
 
+@pytest.mark.parametrize("name", ["lines", "line"])
+def test_a_list_is_set_in_its_brackets(
+    run: Run, workflow: Path, state_dir: Path, short_clip: Path, name: str
+) -> None:
+    altered(workflow, "steps:\n", "  line: {type: list, default: []}\nsteps:\n")
+    words = ("run", "watch.yaml", "--source", short_clip, "--state-dir", state_dir)
+    result = run(*words, "--set", f"{name}=[[0.1, 0.5], [0.9, 0.5]]")
+    if name == "line":
+        assert result.exit_code == 0, result.output
+    else:
+        refused(result, "workflow watch has no input 'lines' (did you mean 'line'?)")
+
+
+def test_a_list_without_its_last_bracket_is_refused(run: Run, workflow: Path) -> None:
+    result = run("run", "watch.yaml", "--source", "x.avi", "--set", "line=[[0.1, 0.5]")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("--set line:2:1: this is not YAML: ")
+
+
+def test_an_empty_value_is_nothing(run: Run, workflow: Path) -> None:
+    refused(
+        run("run", "watch.yaml", "--source", "x.avi", "--set", "confidence="),
+        "input 'confidence' of workflow watch must be a number, not nothing",
+    )
+
+
+def test_a_connection_without_a_name_is_refused_without_its_password(
+    run: Run, workflow: Path
+) -> None:
+    refused(
+        run("run", "watch.yaml", "--source", "x.avi", "--connection", "mqtt://u:hunter2@host"),
+        "--connection takes NAME=VALUE, not 'mqtt'",
+    )
+
+
+def test_a_connection_whose_name_is_none_is_refused(run: Run, workflow: Path) -> None:
+    refused(
+        run("run", "watch.yaml", "--source", "x.avi", "--connection", "a b=mqtt://host"),
+        "--connection: 'a b' is no name: a letter or digit, then also '_', '.' and '-'",
+    )
+
+
 def test_a_connection_of_an_unknown_kind_is_refused(run: Run, workflow: Path) -> None:
     result = run("run", "watch.yaml", "--source", "x.avi", "--connection", "plant=amqp://host")
     assert result.exit_code == 2
