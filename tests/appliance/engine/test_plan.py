@@ -81,7 +81,7 @@ def test_the_values_of_inputs_are_those_given_and_the_defaults(plan: Planner) ->
         ),
         (
             {"model": "people", "confidence": True},
-            "input 'confidence' of workflow w must be a number, not True",
+            "input 'confidence' of workflow w must be a number, not true",
         ),
     ],
 )
