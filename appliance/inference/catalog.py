@@ -1,6 +1,6 @@
 """Model cards and clips: what can be fetched, and how a model is to be used.
 
-The catalog that ships is `catalog.yaml` beside this file; users add cards in their settings.
+The catalog that ships is `catalog.yaml` beside this file.
 """
 
 import difflib

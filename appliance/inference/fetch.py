@@ -1,6 +1,8 @@
 """Brings models and clips onto this machine: what `appliance models` and the demo call."""
 
+import http.client
 import shutil
+import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Iterable, Mapping
@@ -20,6 +22,14 @@ from appliance.inference.store import Store, digest
 
 # The first is better (a fixed camera), the second can be had where there is no apt.
 DEMO_CLIPS = ("vtest", "bikes")
+# What goes wrong on the way, and not on the disk.
+_BROKEN = (
+    urllib.error.URLError,
+    http.client.HTTPException,
+    ConnectionError,
+    TimeoutError,
+    ssl.SSLError,
+)
 
 
 class Listed(NamedTuple):
@@ -117,19 +127,21 @@ def _checked(file: Path, expected: str | None) -> Path:
 
 def _download(url: str, target: Path, report: Report) -> Path:
     try:
-        answer = urllib.request.urlopen(url, timeout=CONNECT_TIMEOUT_S)  # noqa: S310  http(s) only
-        with answer:
-            size = answer.headers.get("Content-Length")
-            report(
-                f"downloading {url} ({int(size) / 1e6:.1f} MB)" if size else f"downloading {url}"
-            )
-            with target.open("wb") as file:
-                shutil.copyfileobj(answer, file, 1 << 20)
+        with (
+            urllib.request.urlopen(url, timeout=CONNECT_TIMEOUT_S) as answer,  # noqa: S310  http(s) only
+            target.open("wb") as file,
+        ):
+            size = answer.length
+            report(f"downloading {url} ({size / 1e6:.1f} MB)" if size else f"downloading {url}")
+            shutil.copyfileobj(answer, file, 1 << 20)
+            # Read in pieces, an answer that is cut short is no error to Python.
+            if answer.length:
+                raise ConnectionError(f"it ended {answer.length} bytes too early")
     except urllib.error.HTTPError as error:
         raise FetchError(f"downloading {url} failed: HTTP {error.code} {error.reason}") from error
-    except (urllib.error.URLError, ConnectionError, TimeoutError) as error:
+    except _BROKEN as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         raise FetchError(
-            f"downloading {url} failed ({reason}): check the network and the address"
+            f"downloading {url} failed ({str(reason).strip()}): check the network and the address"
         ) from error
     return target

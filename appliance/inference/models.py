@@ -14,6 +14,8 @@ from appliance.inference.session import Session
 from appliance.inference.store import Store, digest
 from blocks.data import Detections, Image
 
+INPUT_TYPE = "tensor(float)"
+
 log = structlog.get_logger(__name__)
 
 
@@ -88,7 +90,9 @@ def _open(card: ModelCard, path: Path, provider: str) -> Session:
         for given, wanted in zip(session.input_shape, card.input.shape, strict=True)
     )
     problem = ssd.mismatch(card, session.output_shapes)
-    if not fits:
+    if session.input_type != INPUT_TYPE:
+        problem = f"it takes {session.input_type}, where images are given as {INPUT_TYPE}"
+    elif not fits:
         problem = f"it takes {session.input_shape}, where the card's input is {card.input.shape}"
     if problem:
         raise ModelError(f"{card.name}: the model card does not fit {path}: {problem}")

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
@@ -20,7 +19,12 @@ onnxruntime.set_default_logger_severity(_ERRORS_ONLY)
 
 
 class Session:
-    """A model on one provider. Threads may run it at the same time."""
+    """A model of one input on one provider. Threads may run it at the same time.
+
+    Raises:
+        Exception: onnxruntime, whose errors have no class in common, cannot load it.
+        ValueError: it takes more inputs than one, or none.
+    """
 
     def __init__(self, model: Path, provider: str) -> None:
         options = onnxruntime.SessionOptions()
@@ -36,7 +40,10 @@ class Session:
             enable_fallback=0,
         )
         self.provider = provider
-        self._input = self._session.get_inputs()[0]
+        inputs = self._session.get_inputs()
+        if len(inputs) != 1:
+            raise ValueError(f"it takes {len(inputs)} inputs, where it is given one image")
+        self._input = inputs[0]
         self._outputs = [output.name for output in self._session.get_outputs()]
 
     @property
@@ -45,9 +52,9 @@ class Session:
         return tuple(self._input.shape)
 
     @property
-    def input_dtype(self) -> type[np.generic]:
-        """Of the tensor it takes: uint8 or float32."""
-        return np.uint8 if self._input.type == "tensor(uint8)" else np.float32
+    def input_type(self) -> str:
+        """Of the numbers it takes, in onnxruntime's words: `tensor(float)` for float32."""
+        return str(self._input.type)
 
     @property
     def output_shapes(self) -> dict[str, Shape]:

@@ -36,24 +36,37 @@ class Store:
 
     def has(self, entry: Entry) -> bool:
         """Whether the file is there; it is not read."""
-        return self.path(entry).is_file()
+        try:
+            return self.path(entry).is_file()
+        except PermissionError:
+            return False
 
     def is_whole(self, entry: Entry) -> bool:
         """Whether the file is there and, read through, has its checksum."""
-        return self.has(entry) and entry.sha256 in (None, digest(self.path(entry)))
+        try:
+            self.verified(entry)
+        except ModelError:
+            return False
+        return True
 
     def verified(self, entry: Entry) -> Path:
         """The file, checked.
 
         Raises:
-            ModelError: it is not fetched, or damaged.
+            ModelError: it is not fetched, not to be read, or damaged.
         """
         path, pull = self.path(entry), f"`appliance models pull {entry.name}`"
         if not self.has(entry):
             if entry.file is not None:
                 raise ModelError(f"{entry.name}: there is no file {path}")
             raise ModelError(f"{entry.name} is not on this machine yet: run {pull}")
-        if not self.is_whole(entry):
+        try:
+            found = digest(path)
+        except OSError as error:
+            raise ModelError(
+                f"{entry.name}: the file {path} cannot be read: {error.strerror}"
+            ) from None
+        if entry.sha256 not in (None, found):
             mend = "mend its sha256, or put the right file there" if entry.file else f"run {pull}"
             raise ModelError(
                 f"{entry.name}: the file {path} is damaged or another one "

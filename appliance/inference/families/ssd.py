@@ -27,6 +27,8 @@ def mismatch(card: ModelCard, shapes: Mapping[str, tuple[int | str, ...]]) -> st
     boxes, scores = shapes.get("boxes"), shapes.get("scores")
     if boxes is None or scores is None or len(boxes) != 3 or len(scores) != 3:
         return f"an ssd has the outputs boxes and scores of three axes, this one has {dict(shapes)}"
+    if isinstance(boxes[2], int) and boxes[2] != 4:
+        return f"it gives boxes of {boxes[2]} numbers, where an ssd has 4"
     if isinstance(scores[2], int) and scores[2] != len(card.labels) + 1:
         return (
             f"it gives {scores[2]} columns of scores, where the card's {len(card.labels)} labels "

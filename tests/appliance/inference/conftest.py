@@ -3,7 +3,7 @@
 import hashlib
 import socket
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import av
@@ -38,6 +38,40 @@ def pip_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
     return folder
+
+
+@pytest.fixture
+def onnx_file(tmp_path: Path) -> Callable[..., Path]:
+    """Makes models that pass on their first input, written byte by byte: `onnx` is not there.
+
+    `element` is a number of TensorProto.DataType; 1 is float32.
+    """
+
+    def make(element: int = 1, inputs: Sequence[str] = ("image",)) -> Path:
+        axes = b"".join(message(1, bytes([8]) + varint(size)) for size in (1, 3, 300, 300))
+        tensor = message(1, bytes([8, element]) + message(2, axes))
+
+        def described(field: int, name: str) -> bytes:
+            return message(field, message(1, name.encode()) + message(2, tensor))
+
+        node = message(1, inputs[0].encode()) + message(2, b"same") + message(4, b"Identity")
+        graph = message(1, node) + message(2, b"tiny") + described(12, "same")
+        graph += b"".join(described(11, name) for name in inputs)
+        path = tmp_path / "tiny.onnx"
+        # Version 8 of the format, version 13 of the operators.
+        path.write_bytes(bytes([8, 8]) + message(7, graph) + message(8, bytes([16, 13])))
+        return path
+
+    return make
+
+
+def message(field: int, content: bytes) -> bytes:
+    """A field of protobuf's wire format whose content is bytes."""
+    return bytes([field << 3 | 2]) + varint(len(content)) + content
+
+
+def varint(number: int) -> bytes:
+    return bytes([number & 0x7F | 0x80, number >> 7]) if number > 0x7F else bytes([number])
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Pulling models and clips: whole or not at all, once."""
 
 import http.server
+import socket
 import subprocess
 import sys
 import threading
@@ -175,6 +176,35 @@ def test_an_address_where_nobody_answers_is_named(
     clip = tiny_film().model_copy(update={"package": None, "url": url})
     with pytest.raises(FetchError, match=r"Connection refused.*check the network and the address"):
         pull(clip, store, print)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nnot", "it ended 6 bytes too early"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nnot", "IncompleteRead"),
+        (b"220 a mail server\r\n", r"220 a mail server\)"),
+    ],
+)
+def test_a_server_that_breaks_off_is_told_from_one_that_has_another_file(
+    store: Store, tiny_film: Callable[..., Clip], answer: bytes, reason: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/film.avi"
+        clip = tiny_film().model_copy(update={"package": None, "url": url})
+        with pytest.raises(FetchError, match=rf"film\.avi failed \({reason}.*check the network"):
+            pull(clip, store, print)
+        thread.join()
+    assert files_of(store) == []
 
 
 def test_a_users_own_file_is_not_fetched(store: Store, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The models as blocks see them, with the real detector and known people."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from appliance.inference.store import Store
 from blocks.block import Host
 from blocks.data import Detections, Image
 
+# Of TensorProto.DataType.
+UINT8 = 2
 CARDS = model_cards(load_catalog())
 # Seen by eye in the frame: the middle of each person, in pixels.
 PEOPLE = [(601, 173), (716, 356), (291, 241)]
@@ -88,6 +91,14 @@ def test_a_card_that_does_not_fit_its_file_is_refused(
     card = own_card(demo_store.path(CARDS["people-ssdlite"]), **changes)
     with pytest.raises(ModelError, match=sentence):
         Models(Store(tmp_path), {"mine": card}).detector("mine")
+
+
+def test_a_model_of_other_numbers_than_images_are_given_as_is_refused(
+    onnx_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    host = Models(Store(tmp_path), {"mine": own_card(onnx_file(element=UINT8))})
+    with pytest.raises(ModelError, match=r"it takes tensor\(uint8\), where images are given as"):
+        host.detector("mine")
 
 
 def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:

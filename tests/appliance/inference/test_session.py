@@ -1,5 +1,6 @@
 """Models on onnxruntime, for real."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,7 @@ def test_a_session_knows_what_it_takes_and_gives(model: Path) -> None:
     session = Session(model, CPU)
     assert session.provider == CPU
     assert session.input_shape == (1, 3, 300, 300)
-    assert session.input_dtype is np.float32
+    assert session.input_type == "tensor(float)"
     assert set(session.output_shapes) == {"boxes", "scores"}
 
 
@@ -47,6 +48,11 @@ def test_an_input_of_another_shape_is_refused_and_not_tried_elsewhere(model: Pat
     with pytest.raises(Exception, match="dimension"):
         session.run(np.zeros((1, 3, 10, 10), np.float32))
     assert session.run(np.zeros((1, 3, 300, 300), np.float32))["boxes"].shape == (1, 1917, 4)
+
+
+def test_a_model_of_two_inputs_is_refused(onnx_file: Callable[..., Path]) -> None:
+    with pytest.raises(ValueError, match="it takes 2 inputs"):
+        Session(onnx_file(inputs=("image", "size")), CPU)
 
 
 def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:

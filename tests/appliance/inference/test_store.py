@@ -9,6 +9,7 @@ import pytest
 
 from appliance.inference.catalog import Clip, Input, ModelCard, ModelError
 from appliance.inference.store import Store, digest
+from tests.unprivileged import as_nobody
 
 
 @pytest.fixture
@@ -62,6 +63,33 @@ def test_a_users_own_file_that_is_missing_is_named(store: Store, tmp_path: Path)
     clip = Clip(name="mine", file=tmp_path / "gone.avi", file_name="gone.avi")
     with pytest.raises(ModelError, match=r"there is no file .*gone\.avi"):
         store.verified(clip)
+
+
+def test_a_file_that_may_not_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # From inside, since the folders above it may be closed to others altogether.
+    monkeypatch.chdir(tmp_path)
+    tmp_path.chmod(0o755)
+    (tmp_path / "mine.avi").touch(mode=0)
+    clip = Clip(name="mine", file=Path("mine.avi"), file_name="mine.avi")
+    with as_nobody(), pytest.raises(ModelError) as caught:
+        Store(tmp_path).verified(clip)
+    assert str(caught.value) == "mine: the file mine.avi cannot be read: Permission denied"
+
+
+def test_a_file_in_a_folder_that_may_not_be_looked_into_is_not_there(
+    tmp_path: Path, tiny_film: Callable[..., Clip]
+) -> None:
+    clip, closed = tiny_film(), Store(tmp_path / "closed")
+    closed.path(clip).parent.mkdir(parents=True)
+    closed.path(clip).touch()
+    closed.root.chmod(0)
+    with as_nobody():
+        there = closed.has(clip)
+    closed.root.chmod(0o700)
+    assert closed.has(clip)
+    assert not there
 
 
 def test_a_workplace_is_empty_and_gone_afterwards(

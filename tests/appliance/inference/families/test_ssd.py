@@ -113,4 +113,5 @@ def test_outputs_that_fit_the_card_are_no_mismatch() -> None:
 
 def test_outputs_of_another_family_or_other_labels_are_named() -> None:
     assert "an ssd has the outputs" in mismatch(CARD, {"output0": (1, 84, 8400)})
+    assert "boxes of 7 numbers" in mismatch(CARD, {"boxes": (1, 9, 7), "scores": (1, 9, 3)})
     assert "it gives 91 columns" in mismatch(CARD, {"boxes": (1, 9, 4), "scores": (1, 9, 91)})
