@@ -144,16 +144,20 @@ Template = Annotated[str, AfterValidator(_checked_template)]
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One input of a block: its annotation, and what it is when it is left out."""
+    """One input of a block: its annotation, and what it is where it may be left out."""
 
     name: str
     annotation: Any
     required: bool
+    default: Any = None
 
 
 @dataclass(frozen=True, slots=True)
 class BlockType:
-    """A registered block, as the engine sees it."""
+    """A registered block, as the engine sees it.
+
+    `arguments` are the parameters of `run` in their order: inputs by name, all else is the frame.
+    """
 
     name: str
     version: int
@@ -161,7 +165,7 @@ class BlockType:
     cls: type[Any]
     inputs: Mapping[str, Parameter]
     outputs: Mapping[str, Any]
-    frame_parameter: str | None
+    arguments: tuple[str, ...]
     constructor: Mapping[str, type[Any]]
     emits: bool
 
@@ -203,8 +207,8 @@ def _describe(cls: type[Any], name: str, version: int, manifest: type[Manifest])
     hints = get_type_hints(run, include_extras=True)
     result = _without_none(hints.pop("return", None))
     inputs: dict[str, Parameter] = {}
-    frame_parameter = None
-    for parameter in list(inspect.signature(run).parameters.values())[1:]:
+    parameters = list(inspect.signature(run).parameters.values())[1:]
+    for parameter in parameters:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             raise TypeError(f"{cls.__qualname__}.run: *{parameter.name} names no input")
         if parameter.kind is parameter.KEYWORD_ONLY:
@@ -212,10 +216,11 @@ def _describe(cls: type[Any], name: str, version: int, manifest: type[Manifest])
         if parameter.name not in hints:
             raise TypeError(f"{cls.__qualname__}.run: the parameter {parameter.name} has no type")
         if hints[parameter.name] is Frame:
-            frame_parameter = parameter.name
             continue
         required = parameter.default is inspect.Parameter.empty
-        inputs[parameter.name] = Parameter(parameter.name, hints[parameter.name], required)
+        default = None if required else parameter.default
+        annotation = hints[parameter.name]
+        inputs[parameter.name] = Parameter(parameter.name, annotation, required, default)
     clash = set(inputs) & set(manifest.model_fields)
     if clash:
         raise TypeError(f"{cls.__qualname__}: {min(clash)} is both a setting and an input")
@@ -226,7 +231,7 @@ def _describe(cls: type[Any], name: str, version: int, manifest: type[Manifest])
         cls=cls,
         inputs=inputs,
         outputs=_outputs(cls, result),
-        frame_parameter=frame_parameter,
+        arguments=tuple(parameter.name for parameter in parameters),
         constructor=_constructor(cls),
         emits=result is Event,
     )

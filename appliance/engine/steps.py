@@ -1,6 +1,5 @@
 """One step of a file against its block: settings validated, wires found and checked by type."""
 
-import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -85,11 +84,11 @@ class StepReader:
         self._check_keys(spec, block, path)
         self._check_settings(settings, block, path, where)
         arguments = _Arguments()
-        for name in inspect.signature(block.cls.run).parameters:
-            if name == block.frame_parameter:
-                arguments.slots.append(FRAME_SLOT)
-            elif name in block.inputs:
+        for name in block.arguments:
+            if name in block.inputs:
                 self._wire(spec, block.inputs[name], arguments, path)
+            else:
+                arguments.slots.append(FRAME_SLOT)
         condition, condition_names = self._condition(spec, path)
         names = [*arguments.names, *condition_names]
         return PlannedStep(
@@ -161,19 +160,18 @@ class StepReader:
     ) -> None:
         name, place = parameter.name, (*path, parameter.name)
         where = f"steps.{spec.name}.{name}"
-        fallback = _fallback(self._blocks[spec.type], name)
         if name not in spec.given:
             if _is_required(parameter):
                 what = f"the input '{name}' is missing; it takes {words(parameter.annotation)}"
                 self._refuse(self._document.mark(path), f"steps.{spec.name}", what)
-            arguments.slots.append(self._wiring.constant(fallback))
+            arguments.slots.append(self._wiring.constant(parameter.default))
             return
         value = spec.given[name]
         if is_selector(value):
             found = self._find(value, place, where)
             if found is not None:
                 self._check_type(value, self._known[found], parameter, place, where)
-                arguments.wire(self._wiring.slot(found), found, parameter, fallback)
+                arguments.wire(self._wiring.slot(found), found, parameter)
             return
         inside = list(selectors_in(value))
         if not inside:
@@ -274,12 +272,12 @@ class _Arguments:
         self.built: list[tuple[int, Build]] = []
         self.names: list[str] = []
 
-    def wire(self, slot: int, name: str, parameter: Parameter, fallback: Any) -> None:
+    def wire(self, slot: int, name: str, parameter: Parameter) -> None:
         """An argument that is the value of another step, an input or the frame."""
         if _is_required(parameter):
             self.required.append(slot)
         else:
-            self.fallbacks.append((len(self.slots), fallback))
+            self.fallbacks.append((len(self.slots), parameter.default))
         self.slots.append(slot)
         self.names.append(name)
 
@@ -304,12 +302,6 @@ def _inner_metadata(annotation: Any) -> Iterator[Any]:
     """What `Annotated` adds to the alternatives of a union, such as `ModelName | None`."""
     for part in get_args(annotation):
         yield from getattr(part, "__metadata__", ())
-
-
-def _fallback(block: BlockType, name: str) -> Any:
-    """What an argument is where it is left out or absent."""
-    default = inspect.signature(block.cls.run).parameters[name].default
-    return None if default is inspect.Parameter.empty else default
 
 
 def _inside(mark: Mark, text: str, column: int) -> Mark:

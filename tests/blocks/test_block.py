@@ -32,11 +32,11 @@ def test_every_name_is_read_from_where_it_is_written() -> None:
     found = described(Complete)
     assert (found.name, found.version, found.type) == ("a_block", 2, "a_block@2")
     assert (found.manifest, found.cls) == (Settings, Complete)
-    assert [(p.name, p.annotation, p.required) for p in found.inputs.values()] == [
-        ("detections", Detections, True),
-        ("extra", int, False),
+    assert [(p.name, p.annotation, p.required, p.default) for p in found.inputs.values()] == [
+        ("detections", Detections, True, None),
+        ("extra", int, False, 3),
     ]
-    assert found.frame_parameter == "frame"
+    assert found.arguments == ("frame", "detections", "extra")
     assert found.outputs == {"number": int, "detections": Detections}
     assert found.constructor == {"host": Host, "origin": Origin}
     assert not found.emits
@@ -52,7 +52,7 @@ def test_a_block_that_returns_an_event_emits() -> None:
     found = described(Sink)
     assert found.emits
     assert found.outputs == {}
-    assert found.frame_parameter is None
+    assert found.arguments == ("image",)
 
 
 def test_a_block_may_have_nothing_to_say() -> None:
