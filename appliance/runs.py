@@ -16,7 +16,7 @@ from appliance.report import RunReport
 from appliance.settings import Settings
 from appliance.video.capture import Pace
 from appliance.video.errors import VideoError, redact
-from appliance.video.reader import DEFAULT_RATE, VideoReader
+from appliance.video.reader import DEFAULT_RATE, VideoReader, file_of
 from appliance.video.writer import VideoWriter
 from blocks.data import Image
 from blocks.loading import load_blocks
@@ -79,6 +79,7 @@ def run_workflow(
     url = settings.cameras[CAMERA].url
     with ExitStack() as opened:
         reader = opened.enter_context(VideoReader(url, CAMERA, clock))
+        _refuse_overwriting(options.output, url)
         recorder = Recorder(options.output, plan, reader.info.rate)
         opened.callback(recorder.close)
         report = RunReport(plan.name, redact(url), reader.info, clock)
@@ -115,6 +116,14 @@ def _until_the_end(
     finally:
         daemon.stop(STOP_S)
     return daemon.status()
+
+
+def _refuse_overwriting(output: Path | None, url: str) -> None:
+    source = file_of(url)
+    if output is not None and source is not None and output.exists() and source.samefile(output):
+        raise VideoError(
+            f"{output}: this is the source itself; give the annotated video another name"
+        )
 
 
 def _both(first: Callable[[Turn], None], second: Callable[[Turn], None]) -> Callable[[Turn], None]:

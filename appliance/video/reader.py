@@ -190,17 +190,25 @@ def _scheme(uri: str) -> str:
     return found[1].lower() if found else ""
 
 
-def _opened(uri: str, where: str) -> InputContainer:
-    """The container, opened by what the address is; a `VideoError` says why not."""
+def file_of(uri: str) -> Path | None:
+    """The file or device that an address names; None where it names something on the network."""
     scheme = _scheme(uri)
     if scheme not in ("", "file"):
+        return None
+    return Path(unquote(uri[len("file://") :]) if scheme else uri)
+
+
+def _opened(uri: str, where: str) -> InputContainer:
+    """The container, opened by what the address is; a `VideoError` says why not."""
+    path = file_of(uri)
+    if path is None:
+        scheme = _scheme(uri)
         options = {"rtsp_transport": "tcp"} if scheme in ("rtsp", "rtsps") else {}
         container = _connected(uri, where, options | (_FAST_PROBE if options else {}))
         if options and not _has_size(container):
             container.close()
             container = _connected(uri, where, options)
         return container
-    path = Path(unquote(uri[len("file://") :]) if scheme else uri)
     try:
         found = path.stat()
     except (OSError, ValueError) as error:

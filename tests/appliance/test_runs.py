@@ -50,6 +50,18 @@ def run(settings: Settings, **options: Any) -> str:
     return run_workflow(settings, RunOptions(**options), SystemClock(), threading.Event())
 
 
+def test_the_annotated_video_is_never_written_over_its_source(
+    state_dir: Path, short_clip: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "my own.mp4"
+    shutil.copy(short_clip, source)
+    link = tmp_path / "link.mp4"
+    link.symlink_to(source)
+    with pytest.raises(VideoError, match=r"link\.mp4: this is the source itself"):
+        run(settings_of(state_dir, source), output=link)
+    assert source.read_bytes() == short_clip.read_bytes()
+
+
 def test_the_annotated_video_has_every_frame_at_its_time(
     state_dir: Path, short_clip: Path, tmp_path: Path
 ) -> None:

@@ -13,7 +13,7 @@ import pytest
 from appliance.clock import Clock
 from appliance.video.decoder import Undecodable
 from appliance.video.errors import VideoError
-from appliance.video.reader import StreamInfo, VideoReader
+from appliance.video.reader import StreamInfo, VideoReader, file_of
 from blocks.data import Frame, Image
 from tests.unprivileged import as_nobody
 
@@ -198,6 +198,19 @@ def test_a_file_address_is_a_path(clip: Path, tmp_path: Path, clock: Clock) -> N
     shutil.copy(clip, path)
     assert len(read_all(path.as_uri(), clock)[1]) == 24
     assert len(read_all(path.as_uri().replace("file:", "FILE:"), clock)[1]) == 24
+
+
+@pytest.mark.parametrize(
+    ("uri", "path"),
+    [
+        ("clips/a%20b.mp4", Path("clips/a%20b.mp4")),
+        ("file:///clips/a%20b.mp4", Path("/clips/a b.mp4")),
+        ("/dev/video0", Path("/dev/video0")),
+        ("rtsp://camera/1", None),
+    ],
+)
+def test_an_address_may_name_a_file(uri: str, path: Path | None) -> None:
+    assert file_of(uri) == path
 
 
 def test_a_file_in_a_folder_that_may_not_be_read_is_a_sentence(
