@@ -16,6 +16,7 @@ from appliance.delivery.outbox import Outbox
 from appliance.delivery.store import Totals
 from appliance.delivery.transports import make_transport
 from appliance.delivery.transports.transport import ConnectionSettings
+from appliance.engine.errors import StepError
 from appliance.engine.plan import Plan
 from appliance.engine.run import Run, Turn
 from appliance.inference.catalog import load_catalog, model_cards
@@ -89,7 +90,10 @@ class Daemon:
         start("outbox", self._outbox.writer, rank=WRITER)
         for name, delivery in self._deliveries.items():
             start(f"delivery:{name}", delivery.deliver, rank=DELIVERIES)
-        self._lane_tasks = [start(f"lane:{ln.name}", ln.loop, rank=LANES) for ln in self.lanes]
+        self._lane_tasks = [
+            start(f"lane:{lane.name}", lane.loop, expected=(StepError,), rank=LANES)
+            for lane in self.lanes
+        ]
         for name, camera in self._cameras.items():
             if readers and name in readers:
                 camera.take(readers[name])
@@ -108,11 +112,13 @@ class Daemon:
         """
         deadline = self._clock.monotonic() + timeout_s
         while not stop.is_set():
-            self._outbox.flush(LOOK_S)
-            if not self._deliverable or self._clock.monotonic() > deadline:
+            # What is not committed yet is not among the totals.
+            committed = self._outbox.flush(LOOK_S)
+            done = committed and not self._deliverable
+            if done or self._clock.monotonic() > deadline:
                 break
             self._clock.wait(stop, LOOK_S)
-        return not self.pending
+        return self._outbox.flush(0.0) and not self.pending
 
     @property
     def _deliverable(self) -> bool:

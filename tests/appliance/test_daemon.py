@@ -1,5 +1,6 @@
 """Cameras, lanes and deliveries wired together and taken apart again."""
 
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -114,6 +115,25 @@ def test_events_of_an_earlier_run_are_delivered_when_the_peer_is_back(
     first.close()
     again = start(make({"front": short_clip}, "local", plant=f"sqlite:///{tmp_path}/plant.db"))
     wait_for(lambda: again.status()["connections"]["plant"]["delivered"] == 40)
+
+
+def test_events_that_are_not_committed_yet_are_waited_for(make: Make, short_clip: Path) -> None:
+    settings = make({"front": short_clip})
+    plans = plan_pipelines(settings, load_blocks(), ())
+    daemon = Daemon(settings, plans, SystemClock(), pace=Pace.FAST)
+    other = sqlite3.connect(settings.state_dir / "outbox.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    daemon.start()
+    try:
+        wait_for(lambda: daemon.ended)
+        assert not daemon.drain(0.1, threading.Event())
+        other.close()
+        assert daemon.drain(PATIENCE_S, threading.Event())
+        assert daemon.status()["connections"]["local"]["delivered"] == 40
+    finally:
+        other.close()
+        daemon.stop(2.0)
+        daemon.close()
 
 
 def test_a_connection_that_is_declared_no_more_keeps_its_events_and_is_shown(
