@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -41,6 +42,7 @@ from blocks.loading import LoadingError, load_blocks
 
 FAILED, REFUSED, NO_DAEMON = 1, 2, 3
 PATIENCE_S = 0.5
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 DEFAULT_CONFIG = Path("config/appliance.yaml")
 DEMO_MODEL = "people-ssdlite"
 DEMO_WORKFLOW = "workflows/people-count.yaml"
@@ -91,9 +93,8 @@ def _say(sentence: str) -> None:
     click.echo(sentence, err=True)
 
 
-def _stop_on_signals(clock: Clock) -> threading.Event:
-    """An event that Ctrl-C or systemd's SIGTERM sets; asked again, the process ends at once."""
-    stop = threading.Event()
+def _stop_on_signals(stop: threading.Event, clock: Clock) -> None:
+    """Let Ctrl-C and systemd's SIGTERM set the event; asked again, the process ends at once."""
     asked_at_s: list[float] = []
 
     def ask(number: int, _frame: FrameType | None) -> None:
@@ -104,9 +105,8 @@ def _stop_on_signals(clock: Clock) -> threading.Event:
             signal.raise_signal(number)
         asked_at_s.append(clock.monotonic())
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in STOP_SIGNALS:
         signal.signal(number, ask)
-    return stop
 
 
 def _pairs(given: Sequence[str], flag: str) -> Iterator[tuple[str, str]]:
@@ -202,8 +202,13 @@ def run(
 
 def _run(settings: Settings, options: RunOptions) -> None:
     set_up_logging("console", "WARNING")
-    clock = SystemClock()
-    click.echo(run_workflow(settings, options, clock, _stop_on_signals(clock)))
+    clock, stop = SystemClock(), threading.Event()
+    # Before the first frame there is nothing to end cleanly, and while a camera is being opened
+    # Python would not hear of the signal.
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+    begin = partial(_stop_on_signals, stop, clock)
+    click.echo(run_workflow(settings, options, clock, stop, begin))
 
 
 @main.command()
@@ -231,8 +236,9 @@ def serve_command(config: Path | None, state_dir: Path | None) -> None:
     with _sentences():
         settings = read_settings(config or DEFAULT_CONFIG, state_dir)
         plans = plan_pipelines(settings, load_blocks(), model_cards(load_catalog()))
-        clock = SystemClock()
-        serve(settings, plans, clock, _stop_on_signals(clock))
+        clock, stop = SystemClock(), threading.Event()
+        _stop_on_signals(stop, clock)
+        serve(settings, plans, clock, stop)
 
 
 @main.command()

@@ -63,12 +63,16 @@ class RunReport:
         """The whole run in a few lines: frames, events, outputs, and where the results lie."""
         elapsed_s = self._elapsed_s
         (lane,) = status["lanes"]
-        skipped = {k: v for k, v in lane["buckets"].items() if k != "processed"}
+        skipped = dict(lane["buckets"])
+        processed = skipped.pop("processed", 0)
+        # Those that a lane which did not stop in time still has in its hands.
+        unfinished = lane["captured"] - sum(lane["buckets"].values())
+        skipped |= {"unfinished": unfinished} if unfinished else {}
         why = ", ".join(f"{count} {reason}" for reason, count in skipped.items())
         times = " · ".join(f"{step} {ms:.1f}" for step, ms in lane["steps_ms"].items())
         lines = [
             f"{self.workflow} on {self.source}",
-            f"  frames    {lane['captured']} captured = {self.processed} processed + "
+            f"  frames    {lane['captured']} captured = {processed} processed + "
             f"{sum(skipped.values())} skipped{f' ({why})' if why else ''}",
             f"  speed     {self.processed / elapsed_s:.1f} frames/s, {self.at_s:.1f} s of video "
             f"in {elapsed_s:.1f} s",

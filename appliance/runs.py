@@ -36,39 +36,54 @@ class RunOptions:
 
 
 class Recorder:
-    """Writes the annotated pictures of a run; a disk that refuses ends the video, not the run."""
+    """Writes the annotated pictures of a run; a disk that refuses ends the video, not the run.
+
+    A lane that hangs at the end may still write while the video is closed.
+    """
 
     def __init__(self, path: Path | None, plan: Plan, rate: float | None) -> None:
         self.path = path
         self.error = ""
+        self._lock = threading.Lock()
         self._output = _picture_output(plan, path) if path is not None else ""
         self._writer = VideoWriter(path, rate or DEFAULT_RATE) if path is not None else None
 
     def write(self, turn: Turn) -> None:
         """Add the picture of one turn, if it has one."""
         image = turn.outputs.get(self._output)
-        if self._writer is None or not isinstance(image, Image):
-            return
-        try:
-            self._writer.write(image, turn.frame.at_s)
-        except VideoError as error:
-            self.error = str(error)
-            self.close()
+        with self._lock:
+            if self._writer is None or not isinstance(image, Image):
+                return
+            try:
+                self._writer.write(image, turn.frame.at_s)
+            except VideoError as error:
+                self.error = str(error)
+                self._finish(self._writer)
 
     def close(self) -> None:
         """Finish the video."""
-        if self._writer is not None:
-            writer, self._writer = self._writer, None
-            try:
-                writer.close()
-            except VideoError as error:
-                self.error = self.error or str(error)
+        with self._lock:
+            if self._writer is not None:
+                self._finish(self._writer)
+
+    def _finish(self, writer: VideoWriter) -> None:
+        self._writer = None
+        try:
+            writer.close()
+        except VideoError as error:
+            self.error = self.error or str(error)
 
 
 def run_workflow(
-    settings: Settings, options: RunOptions, clock: Clock, stop: threading.Event
+    settings: Settings,
+    options: RunOptions,
+    clock: Clock,
+    stop: threading.Event,
+    on_begin: Callable[[], None] | None = None,
 ) -> str:
     """Run the one pipeline of the settings until its source ends or `stop` is set; sum it up.
+
+    `stop` is looked at only once `on_begin` has been called: a camera may take long to open.
 
     Raises:
         DefinitionError, InputError, ModelError, VideoError, OutboxError: it cannot be begun, or the
@@ -89,12 +104,16 @@ def run_workflow(
         daemon = Daemon(settings, plans, clock, pace=pace, on_turn=on_turn, pictures=pictures)
         # Now the reader belongs to the camera's thread, which may still be in it at the end.
         opened.pop_all()
+    if on_begin is not None:
+        on_begin()
     try:
         status = _until_the_end(daemon, reader, report, clock, stop)
     finally:
         daemon.close()
         recorder.close()
-    if not report.processed and not stop.is_set():
+    buckets = daemon.lanes[0].buckets
+    undecoded = buckets.snapshot().get("decode-error", 0)
+    if buckets.captured == undecoded and not stop.is_set():
         raise VideoError(f"{redact(url)}: not one picture in it could be decoded")
     results = {"events": settings.local_database, "video": recorder.path}
     there = {what: path for what, path in results.items() if path is not None and path.exists()}

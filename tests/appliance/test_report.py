@@ -61,6 +61,12 @@ def test_the_summary_says_what_became_of_every_frame(report: RunReport, clock: M
     ]
 
 
+def test_frames_of_a_lane_that_did_not_stop_in_time_are_not_missing(report: RunReport) -> None:
+    report.end()
+    text = report.summary(status(captured=12, buckets={"processed": 9, "stopped": 2}), {}, "")
+    assert "12 captured = 9 processed + 3 skipped (2 stopped, 1 unfinished)\n" in text
+
+
 def test_the_summary_shows_the_last_outputs_and_where_results_lie(report: RunReport) -> None:
     picture = Image.from_bgr(np.zeros((4, 4, 3), np.uint8))
     boxes = Detections.of([[0, 0, 1, 1]])

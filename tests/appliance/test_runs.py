@@ -7,16 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from appliance.clock import SystemClock
 from appliance.delivery.outbox import Outbox
 from appliance.delivery.store import OutboxError
 from appliance.engine.errors import DefinitionError
+from appliance.engine.plan import load_plan
+from appliance.engine.run import Turn
 from appliance.inference.store import Store
-from appliance.runs import RunOptions, run_workflow
+from appliance.runs import Recorder, RunOptions, run_workflow
 from appliance.settings import Settings, settings_for_run
 from appliance.video.errors import VideoError
+from appliance.video.writer import VideoWriter
+from blocks.data import Frame, Image
+from blocks.loading import load_blocks
 
 WORKFLOWS = Path(__file__).parents[2] / "workflows"
 WATCH = """\
@@ -111,6 +118,58 @@ def test_a_video_without_one_whole_picture_is_refused(
     garbled.write_bytes(whole[:start] + b"\xaa" * (end - start) + whole[end:])
     with pytest.raises(VideoError, match=r"garbled\.mp4"):
         run(settings_of(state_dir, garbled))
+
+
+BREAK = """\
+version: 1
+name: break
+inputs: {image: {type: image}}
+steps:
+  - name: seen
+    type: event@1
+    on_error: stop
+    when: "double(int(frame.sequence) % 0) == 0"
+    connection: local
+    data: {number: $frame.sequence}
+"""
+
+
+def test_a_clip_whose_only_frame_failed_is_not_called_undecodable(
+    state_dir: Path, tmp_path: Path
+) -> None:
+    clip = tmp_path / "one.mp4"
+    with VideoWriter(clip, 10.0) as writer:
+        writer.write(Image.from_bgr(np.zeros((16, 16, 3), np.uint8)), 0.0)
+    with capture_logs() as logs:
+        summary = run(settings_of(state_dir, clip, BREAK))
+    assert "1 captured = 0 processed + 1 skipped (1 failed)" in summary
+    assert "modulus by zero" in summary
+    (line,) = [line for line in logs if line["log_level"] != "info"]
+    assert line["event"].startswith("step seen, camera source, frame 0: ")
+    assert "exc_info" not in line
+
+
+def test_a_picture_that_comes_while_the_video_is_closed_is_left_out(tmp_path: Path) -> None:
+    plan = load_plan(WATCH, "watch.yaml", load_blocks())
+    image = Image.from_bgr(np.zeros((480, 640, 3), np.uint8))
+    recorder = Recorder(tmp_path / "out.mp4", plan, 10.0)
+    begun = threading.Event()
+
+    def write() -> None:
+        for number in range(300):
+            frame = Frame("source", number, number / 10, number / 10, image)
+            recorder.write(Turn(frame, (), {"annotated": image}, ()))
+            begun.set()
+
+    lane = threading.Thread(target=write, daemon=True)
+    lane.start()
+    assert begun.wait(20.0)
+    recorder.close()
+    lane.join(20.0)
+    assert not lane.is_alive()
+    assert recorder.error == ""
+    with av.open(str(tmp_path / "out.mp4")) as video:
+        assert 1 <= len(list(video.decode(video=0))) < 300
 
 
 def test_a_model_that_is_not_there_leaves_no_lock_behind(state_dir: Path, short_clip: Path) -> None:

@@ -2,11 +2,12 @@
 
 import json
 import signal
+import socket
 import sqlite3
 from pathlib import Path
 
 from appliance.inference.store import Store
-from tests.system.processes import Appliance, wait_for
+from tests.system.processes import PATIENCE_S, Appliance, wait_for
 
 ROOT = Path(__file__).parents[2]
 
@@ -58,3 +59,19 @@ def test_ctrl_c_ends_a_run_cleanly_with_its_summary(
     processed, skipped = parts.split(" (")[0].removesuffix(" skipped").split(" processed + ")
     assert int(captured) == int(processed) + int(skipped)
     assert 0 < int(captured) < 795
+
+
+def test_ctrl_c_ends_a_run_whose_camera_does_not_answer(appliance: Appliance) -> None:
+    (appliance.folder / "watch.yaml").write_text(
+        "version: 1\nname: watch\ninputs: {image: {type: image}}\nsteps:\n"
+        "  - {name: seen, type: event@1, connection: local, data: {number: $frame.sequence}}\n"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        process = appliance.start("run", "watch.yaml", "--source", f"rtsp://127.0.0.1:{port}/1")
+        silent.settimeout(PATIENCE_S)
+        connection, _ = silent.accept()
+        with connection:
+            process.send_signal(signal.SIGINT)
+            status, out, err = appliance.finish(process)
+    assert (status, out, err) == (-signal.SIGINT, "", "")
