@@ -63,9 +63,9 @@ class Outbox:
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)
         self._committed = threading.Condition(self._lock)
-        self._records: deque[_Record] = deque()
+        self._waiting: deque[_Record | Settlement] = deque()
+        # Events handed over and not yet on disk.
         self._queued = 0
-        self._settlements: deque[Settlement] = deque()
         # Settled, but not yet on disk: by row.
         self._settling: dict[int, Settlement] = {}
         self._hurry = False
@@ -94,7 +94,7 @@ class Outbox:
                 refused.append(f"the event {event.type} for {event.connection}: {error}")
         if drafts:
             with self._lock:
-                self._records.append(_Record(source, tuple(drafts)))
+                self._waiting.append(_Record(source, tuple(drafts)))
                 self._queued += len(drafts)
                 self._handed_over += 1
                 self._work.notify()
@@ -204,7 +204,7 @@ class Outbox:
         if not settlement.ids:
             return
         with self._lock:
-            self._settlements.append(settlement)
+            self._waiting.append(settlement)
             self._settling.update(dict.fromkeys(settlement.ids, settlement))
             self._handed_over += 1
             self._work.notify()
@@ -216,22 +216,26 @@ class Outbox:
             return self._hurry or stop.is_set()
 
         with self._lock:
-            self._work.wait_for(lambda: self._records or self._settlements or urgent(), IDLE_S)
-            if self._settlements and not self._records:
+            self._work.wait_for(lambda: self._waiting or urgent(), IDLE_S)
+            if self._waiting and not self._queued:
                 self._work.wait_for(
-                    lambda: self._records or len(self._settling) >= GROUP or urgent(),
+                    lambda: self._queued or len(self._settling) >= GROUP or urgent(),
                     SETTLEMENT_LINGER_S,
                 )
-            if self._records:
+            if self._queued:
                 self._work.wait_for(lambda: self._queued >= GROUP or urgent(), LINGER_S)
             self._hurry = False
             records: list[_Record] = []
+            settlements: list[Settlement] = []
             count = 0
-            while self._records and count < GROUP:
-                records.append(self._records.popleft())
-                count += len(records[-1].drafts)
-            settlements = tuple(self._settlements)
-            self._settlements.clear()
+            # Strictly in the order in which it was handed over: `flush` counts on that.
+            while self._waiting and count < GROUP:
+                item = self._waiting.popleft()
+                if isinstance(item, Settlement):
+                    settlements.append(item)
+                else:
+                    records.append(item)
+                    count += len(item.drafts)
         return self._stamp(records, settlements) if records or settlements else None
 
     def _stamp(self, records: Sequence[_Record], settlements: Sequence[Settlement]) -> Batch:

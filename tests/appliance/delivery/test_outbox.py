@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from appliance.clock import SystemClock
 from appliance.delivery import store
 from appliance.delivery.envelope import Row, UnsendableEvent
-from appliance.delivery.outbox import Outbox
+from appliance.delivery.outbox import GROUP, Outbox
 from appliance.delivery.store import Totals
 from appliance.supervisor import Supervisor
 from blocks.data import Event
@@ -79,6 +79,34 @@ def test_flush_waits_for_the_commit_and_says_if_there_was_none(
     supervisor.start("outbox", outbox.writer)
     assert outbox.flush(10.0)
     assert len(due(outbox)) == 1
+
+
+def test_flush_waits_for_events_that_settlements_could_overtake(
+    outbox: Outbox, event: EventOf, supervisor: Supervisor
+) -> None:
+    with sqlite3.connect(outbox._store.path) as other:
+        other.execute(
+            "CREATE TRIGGER stuck BEFORE INSERT ON outbox WHEN NEW.subject = 'stuck' "
+            "BEGIN SELECT RAISE(ABORT, 'stuck'); END"
+        )
+    other.close()
+    for n in range(GROUP):
+        outbox.put([event(n)], source=SOURCE)
+    outbox.put([event(subject="stuck")], source=SOURCE)
+    flushed: list[bool] = []
+    thread = threading.Thread(target=lambda: flushed.append(outbox.flush(0.5)))
+    thread.start()
+    while not outbox._hurry:
+        assert thread.is_alive()
+    for n in range(GROUP):
+        outbox.acknowledge([1_000_000 + n])
+    supervisor.start("outbox", outbox.writer)
+    thread.join(20.0)
+    assert flushed == [False]
+    with sqlite3.connect(outbox._store.path) as other:
+        other.execute("DROP TRIGGER stuck")
+    other.close()
+    assert outbox.flush(20.0)
 
 
 def test_flush_does_not_wait_for_a_writer_that_has_ended(
