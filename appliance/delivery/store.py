@@ -137,6 +137,7 @@ class Store:
         try:
             # Before any thread has a second connection: WAL is set by one alone.
             self._prepare()
+            self._check()
         except DatabaseError as error:
             self.close()
             raise OutboxError(
@@ -203,6 +204,12 @@ class Store:
             # Each step frees one page, and only a script is stepped to its end: the statement
             # has no columns, so that elsewhere its first row is taken for its last.
             connection.cursor().executescript("PRAGMA incremental_vacuum")
+
+    def _check(self) -> None:
+        """See now that the tables can be read, not at the first event."""
+        with self._engine.connect() as connection:
+            for table in _tables.sorted_tables:
+                connection.execute(sa.select(table).limit(1)).all()
 
     def _prepare(self) -> None:
         with self._engine.connect() as connection:

@@ -50,7 +50,8 @@ PACKET_OVERHEAD = 64
 # The one failure that passes with time: the broker has no room now (MQTT 5, 3.4.2.1).
 _QUOTA_EXCEEDED = 0x97
 _UNSPECIFIED = 0x80
-_CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+# Room for a host's name, which may have 64 characters, and that of the connection.
+_CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,256}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class _Broker:
         if not _CLIENT_ID.fullmatch(client_id):
             raise InvalidConnection(
                 f"connection {settings.name}: the client id {client_id!r} is not made of letters, "
-                "digits, `.`, `_` and `-` (64 at most); set `client_id`"
+                "digits, `.`, `_` and `-` (256 at most); set `client_id`"
             )
         return cls(
             host=url.hostname or "",

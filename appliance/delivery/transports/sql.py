@@ -91,7 +91,8 @@ class SqlTransport:
 
     def __init__(self, settings: ConnectionSettings, _clock: Clock) -> None:
         self._engine = _engine(settings)
-        self._address = self._engine.url.render_as_string(hide_password=True)
+        # The query may hold a password too.
+        self._address = self._engine.url.set(query={}).render_as_string(hide_password=True)
         self._columns: dict[str, frozenset[str]] = {}
 
     def open(self) -> None:

@@ -45,6 +45,19 @@ def test_a_file_that_is_no_database_is_named_and_the_directory_let_go(
     Outbox(tmp_path, clock).close()
 
 
+def test_a_damaged_outbox_is_named_and_the_directory_let_go(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    Outbox(tmp_path, clock).close()
+    path = tmp_path / "outbox.db"
+    content = path.read_bytes()
+    path.write_bytes(content[:4096] + b"\xaa" * (len(content) - 4096))
+    with pytest.raises(OutboxError, match="disk image is malformed; if it is damaged, move it"):
+        Outbox(tmp_path, clock)
+    path.unlink()
+    Outbox(tmp_path, clock).close()
+
+
 def test_an_outbox_of_a_newer_version_is_left_alone(tmp_path: Path, clock: ManualClock) -> None:
     Outbox(tmp_path, clock).close()
     with sqlite3.connect(tmp_path / "outbox.db") as write:

@@ -333,3 +333,12 @@ def test_the_client_id_tells_boxes_and_connections_apart(
     monkeypatch.setattr("socket.gethostname", lambda: "box-7")
     settings = ConnectionSettings("plant", "mqtt", "mqtt://host")
     assert MqttTransport(settings, SystemClock())._broker.client_id == "appliance-box-7-plant"
+
+
+def test_a_long_name_of_the_box_makes_a_client_id_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "b" * 64)
+    settings = ConnectionSettings("plant", "mqtt", "mqtt://host")
+    made = MqttTransport(settings, SystemClock())
+    assert made._broker.client_id == f"appliance-{'b' * 64}-plant"

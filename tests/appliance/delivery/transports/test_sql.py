@@ -276,3 +276,12 @@ def test_each_database_gets_times_it_can_compute_with() -> None:
     assert utc.process_bind_param(time, dialect("mysql")) == time.replace(tzinfo=None)
     assert str(utc.compile(dialect=dialect("postgresql"))) == "TIMESTAMP WITH TIME ZONE"
     assert str(utc.compile(dialect=dialect("mysql"))) == "DATETIME(6)"
+
+
+def test_a_password_in_the_query_of_an_address_is_not_told(clock: ManualClock) -> None:
+    address = "sqlite:///file:/no/such/folder/x.db?password=geheim&uri=true"
+    transport = SqlTransport(ConnectionSettings("history", "sql", address), clock)
+    with pytest.raises(Unavailable) as refusal:
+        transport.open()
+    assert "no/such/folder/x.db does not answer" in str(refusal.value)
+    assert "geheim" not in str(refusal.value)
