@@ -8,8 +8,10 @@ WORKERS ?= 2
 
 .PHONY: demo test test-long setup check lock bench-% python broker clean
 
+# Through the environment: a file's name may hold quotes, and is no part of a command.
+export SOURCE
 demo: $(VENV)/.runtime  ## Set everything up and count people in a video (SOURCE=… for your own)
-	@$(BIN)/appliance demo $(if $(SOURCE),--source '$(SOURCE)')
+	@$(BIN)/appliance demo $${SOURCE:+--source "$$SOURCE"}
 
 test: $(VENV)/.dev broker  ## Set up what the tests need and run them all
 	$(PYTEST) -n $(WORKERS) -m "not long"

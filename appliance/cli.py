@@ -2,6 +2,7 @@
 
 import json
 import signal
+import textwrap
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -118,6 +119,12 @@ def _pairs(given: Sequence[str], flag: str) -> Iterator[tuple[str, str]]:
         yield name, value
 
 
+def _named(_context: click.Context, parameter: click.Parameter, given: str | None) -> str | None:
+    if given is not None and not given.strip():
+        raise click.BadParameter("this is empty; name a file, a URL, or a device", param=parameter)
+    return given
+
+
 def _value(name: str, text: str) -> Any:
     """What is set: a number, a text, true or false; with its brackets also a list or a mapping."""
     if text.startswith(("[", "{")):
@@ -142,7 +149,10 @@ def main() -> None:
 @main.command()
 @click.argument("workflow", type=click.Path(path_type=Path))
 @click.option(
-    "--source", required=True, help="A video file, an rtsp:// or http:// URL, /dev/video0."
+    "--source",
+    required=True,
+    callback=_named,
+    help="A video file, an rtsp:// or http:// URL, /dev/video0.",
 )
 @click.option(
     "--set",
@@ -186,8 +196,8 @@ def run(
 ) -> None:
     """Run a workflow file on one source, and sum up what it saw.
 
-    Events of the connection `local` go to a SQLite file under the state directory. Ctrl-C ends the
-    run cleanly.
+    Events of the connection `local` go to a SQLite file under the state directory. In those of a
+    file the times are the file's own, from the start of the run on. Ctrl-C ends the run cleanly.
     """
     with _sentences():
         settings = settings_for_run(
@@ -212,7 +222,11 @@ def _run(settings: Settings, options: RunOptions) -> None:
 
 
 @main.command()
-@click.option("--source", help="Your own video file, camera or URL instead of the demo clip.")
+@click.option(
+    "--source",
+    callback=_named,
+    help="Your own video file, camera or URL instead of the demo clip.",
+)
 @click.option("--output", type=click.Path(path_type=Path), help="Where the annotated video goes.")
 @_STATE_DIR
 def demo(source: str | None, output: Path | None, state_dir: Path | None) -> None:
@@ -283,12 +297,14 @@ def models(context: click.Context) -> None:
 @_STATE_DIR
 def list_models(state_dir: Path | None) -> None:
     """List what can be fetched, and what is fetched already."""
-    store = Store(state_dir or default_state_dir())
-    for entry, fetched in listing(load_catalog().values(), store):
-        kind = "clip" if isinstance(entry, Clip) else "model"
-        size = f"{entry.package.download_mb:g} MB to fetch" if entry.package else ""
-        click.echo(f"{entry.name:16} {kind:6} {'fetched' if fetched else size}")
-        click.echo(f"{'':16} {entry.description} Licence: {entry.licence}")
+    with _sentences():
+        store = Store(state_dir or default_state_dir())
+        for entry, fetched in listing(load_catalog().values(), store):
+            kind = "clip" if isinstance(entry, Clip) else "model"
+            size = f"{entry.package.download_mb:g} MB to fetch" if entry.package else ""
+            click.echo(f"{entry.name:16} {kind:6} {'fetched' if fetched else size}")
+            for line in textwrap.wrap(f"{entry.description} Licence: {entry.licence}", 80):
+                click.echo(f"{'':16} {line}")
 
 
 @models.command("pull")

@@ -139,6 +139,9 @@ class Daemon:
             lane.close()
         if self._hanging:
             log.warning("did not stop in time", threads=self._hanging, seconds=timeout_s)
+        if self._outbox.uncommitted:
+            lost, error = self._outbox.uncommitted, self._outbox.last_error
+            log.error("events could not be written and are lost", events=lost, error=error)
 
     def close(self) -> None:
         """Let the state directory go. What hangs may still use it, and keeps it until the exit."""
@@ -153,6 +156,10 @@ class Daemon:
             "state_dir": str(self._settings.state_dir.absolute()),
             "cameras": {name: asdict(camera.status()) for name, camera in self._cameras.items()},
             "lanes": [asdict(lane.status()) for lane in self.lanes],
+            "outbox": {
+                "uncommitted": self._outbox.uncommitted,
+                "last_error": self._outbox.last_error,
+            },
             "connections": self._connections(),
             "models": self._models.providers,
         }
@@ -195,11 +202,13 @@ class Daemon:
         return Delivery(transport, name, self._outbox, self._clock, drain_s=DRAIN_S)
 
     def _connections(self) -> dict[str, Any]:
-        """Each connection with what became of its events; one no longer declared keeps its own."""
+        """Each connection in use, with what became of its events; others while they hold some."""
         totals = self._outbox.totals()
         found: dict[str, Any] = {}
         for name in sorted(self._deliveries.keys() | totals.keys()):
             delivery = self._deliveries.get(name)
+            if delivery is None and not totals[name].pending:
+                continue
             if delivery is None:
                 state = {"connected": False, "last_error": "no pipeline of these settings uses it"}
             else:

@@ -76,9 +76,10 @@ class RunReport:
             f"{sum(skipped.values())} skipped{f' ({why})' if why else ''}",
             f"  speed     {self.processed / elapsed_s:.1f} frames/s, {self.at_s:.1f} s of video "
             f"in {elapsed_s:.1f} s",
-            f"  steps     ms a frame: {times}",
             f"  emitted   {_counts(self.events) or 'no events'}",
         ]
+        if times:
+            lines.insert(3, f"  steps     ms a frame: {times}")
         if self.outputs:
             lines.append(
                 "  outputs   " + " · ".join(f"{n} {_short(v)}" for n, v in self.outputs.items())
@@ -87,6 +88,11 @@ class RunReport:
             lines.append(f"  failed    {step} {count} times; last: {lane['last_failure']}")
         for name, connection in status["connections"].items():
             lines.append(f"  delivery  {_delivery(name, connection)}")
+        if status["outbox"]["uncommitted"]:
+            outbox = status["outbox"]
+            lines.append(
+                f"  lost      {outbox['uncommitted']} events, never written: {outbox['last_error']}"
+            )
         lines += [f"  {what:9} {_from_here(path)}" for what, path in results.items()]
         if video_error:
             lines.append(f"  video     not whole: {video_error}")
@@ -96,8 +102,8 @@ class RunReport:
         elapsed_s = max(1e-9, self.clock.monotonic() - self._began_s)
         of = f" of {self.info.frames}" if self.info.frames else ""
         return (
-            f"{self.at_s:.1f} s · {self.processed}{of} frames · "
-            f"{self.processed / elapsed_s:.1f} frames/s · {self.events.total()} events"
+            f"{self.at_s:.1f} s of video · {self.processed}{of} frames · "
+            f"{self.processed / elapsed_s:.1f} frames/s · events: {self.events.total()}"
         )
 
 

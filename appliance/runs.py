@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from appliance.clock import Clock
 from appliance.daemon import STOP_S, Daemon
@@ -13,7 +14,7 @@ from appliance.engine.run import Turn
 from appliance.inference.catalog import load_catalog, model_cards
 from appliance.pipelines.planning import plan_pipelines
 from appliance.report import RunReport
-from appliance.settings import Settings
+from appliance.settings import LOCAL, Settings
 from appliance.video.capture import Pace
 from appliance.video.errors import VideoError, redact
 from appliance.video.reader import DEFAULT_RATE, VideoReader, file_of
@@ -115,14 +116,15 @@ def run_workflow(
     undecoded = buckets.snapshot().get("decode-error", 0)
     if buckets.captured == undecoded and not stop.is_set():
         raise VideoError(f"{redact(url)}: not one picture in it could be decoded")
-    results = {"events": settings.local_database, "video": recorder.path}
+    database = settings.local_database if LOCAL in status["connections"] else None
+    results = {"events": database, "video": recorder.path}
     there = {what: path for what, path in results.items() if path is not None and path.exists()}
     return report.summary(status, there, recorder.error)
 
 
 def _until_the_end(
     daemon: Daemon, reader: VideoReader, report: RunReport, clock: Clock, stop: threading.Event
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Run, and give the status at the end. Ctrl-C leaves a second to what waits for delivery."""
     report.begin()
     daemon.start({CAMERA: reader})

@@ -56,7 +56,7 @@ def test_the_wheel_names_its_command_and_its_blocks(wheel: Path) -> None:
     archive = zipfile.ZipFile(wheel)
     (entry_points,) = [n for n in archive.namelist() if n.endswith("entry_points.txt")]
     text = archive.read(entry_points).decode()
-    assert "[console_scripts]\nappliance = appliance.cli:main" in text
+    assert "[console_scripts]\nappliance = appliance.__main__:main" in text
     assert "[appliance.blocks]\nbuiltin = blocks" in text
 
 

@@ -107,6 +107,11 @@ class Outbox:
         return self._queued >= self._capacity
 
     @property
+    def uncommitted(self) -> int:
+        """How many events are in memory only."""
+        return self._queued
+
+    @property
     def last_error(self) -> str:
         """Why the last commit failed; empty when it did not."""
         return self._last_error

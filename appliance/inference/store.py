@@ -26,6 +26,12 @@ class Store:
         """The folder of what is known about providers."""
         return self.root / "probes"
 
+    @property
+    def _option(self) -> str:
+        """What a command must be told so that it uses this folder."""
+        here = self.root.absolute() == Path(".appliance").absolute()
+        return "" if here else f" --state-dir {self.root}"
+
     def path(self, entry: Entry) -> Path:
         """Where the file of an entry lies, or would."""
         if entry.file is not None:
@@ -55,7 +61,7 @@ class Store:
         Raises:
             ModelError: it is not fetched, not to be read, or damaged.
         """
-        path, pull = self.path(entry), f"`appliance models pull {entry.name}`"
+        path, pull = self.path(entry), f"`appliance models pull {entry.name}{self._option}`"
         if not self.has(entry):
             if entry.file is not None:
                 raise ModelError(f"{entry.name}: there is no file {path}")

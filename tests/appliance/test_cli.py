@@ -384,3 +384,19 @@ def test_help_names_the_first_steps(run: Run) -> None:
     assert "Begin with: appliance demo" in text
     for command in ("run", "serve", "check", "blocks", "models", "status", "stop", "demo"):
         assert f"\n  {command} " in text
+
+
+@pytest.mark.parametrize("command", [("run", "watch.yaml"), ("demo",)])
+def test_an_empty_source_is_refused(run: Run, workflow: Path, command: tuple[str, ...]) -> None:
+    result = run(*command, "--source", " ")
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1] == (
+        "Error: Invalid value for '--source': this is empty; name a file, a URL, or a device"
+    )
+
+
+def test_a_model_in_another_state_directory_is_pulled_there(
+    run: Run, workflow: Path, clip: Path
+) -> None:
+    result = run("run", "watch.yaml", "--source", clip, "--state-dir", "elsewhere")
+    assert "run `appliance models pull people-ssdlite --state-dir elsewhere`" in result.stderr

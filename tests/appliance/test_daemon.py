@@ -144,6 +144,7 @@ def test_a_connection_that_is_declared_no_more_keeps_its_events_and_is_shown(
     first.stop(2.0)
     first.close()
     status = start(make({"front": short_clip})).status()
+    assert status["outbox"] == {"uncommitted": 0, "last_error": ""}
     assert status["connections"]["plant"]["pending"] == 40
     assert status["connections"]["plant"]["last_error"] == "no pipeline of these settings uses it"
 

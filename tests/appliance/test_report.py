@@ -27,7 +27,8 @@ def status(**lane: Any) -> dict[str, Any]:
     about = {"captured": 10, "buckets": {"processed": 10}, "steps_ms": {}, "failures": {}}
     about |= {"last_failure": ""} | lane
     local = {"connected": True, "last_error": "", "delivered": 4, "pending": 0, "dead": 0}
-    return {"lanes": [about], "connections": {"local": local}}
+    outbox = {"uncommitted": 0, "last_error": ""}
+    return {"lanes": [about], "outbox": outbox, "connections": {"local": local}}
 
 
 @pytest.fixture
@@ -100,7 +101,9 @@ def test_progress_comes_every_two_seconds_where_nobody_watches(
     clock.advance(2.0)
     report.progress(stream)
     report.progress(stream)
-    assert stream.getvalue() == "  1.9 s · 20 of 100 frames · 10.0 frames/s · 0 events\n"
+    assert stream.getvalue() == (
+        "  1.9 s of video · 20 of 100 frames · 10.0 frames/s · events: 0\n"
+    )
 
 
 def test_progress_on_a_terminal_is_one_line_that_is_rewritten(
@@ -117,3 +120,16 @@ def test_progress_on_a_terminal_is_one_line_that_is_rewritten(
     report.progress(stream)
     assert stream.getvalue().count("\r") == 2
     assert "\n" not in stream.getvalue()
+
+
+def test_the_summary_says_what_a_disk_did_not_take(report: RunReport) -> None:
+    report.end()
+    full = status() | {"outbox": {"uncommitted": 3, "last_error": "the disk is full"}}
+    assert "  lost      3 events, never written: the disk is full" in report.summary(full, {}, "")
+
+
+def test_a_run_without_frames_says_nothing_of_steps(report: RunReport) -> None:
+    report.end()
+    text = report.summary(status(captured=0, buckets={}), {}, "")
+    assert "0 captured = 0 processed + 0 skipped" in text
+    assert "steps" not in text

@@ -44,10 +44,15 @@ def test_a_file_that_is_whole_is_given(store: Store, tiny_film: Callable[..., Cl
 
 
 def test_what_is_not_fetched_is_answered_with_the_command(
-    store: Store, tiny_film: Callable[..., Clip]
+    store: Store, tiny_film: Callable[..., Clip], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(ModelError, match="run `appliance models pull film`"):
+    with pytest.raises(
+        ModelError, match=f"run `appliance models pull film --state-dir {store.root}`"
+    ):
         store.verified(tiny_film())
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelError, match=r"run `appliance models pull film`$"):
+        Store(Path(".appliance")).verified(tiny_film())
 
 
 def test_a_damaged_file_is_refused(store: Store, tiny_film: Callable[..., Clip]) -> None:
