@@ -3,14 +3,31 @@
 Shapes in a workflow file are 0..1 of the frame, or pixels; the functions here take frame pixels.
 """
 
+import re
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AfterValidator, Field, FiniteFloat
+from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat
 
-Point = tuple[FiniteFloat, FiniteFloat]
+_TWO_NUMBERS = re.compile(r"\s*-?[\d.]+\s+-?[\d.]+\s*")
+
+
+def _pair(value: Any) -> tuple[Any, ...]:
+    """What is written for a point, if it has the shape of one."""
+    parts = tuple(value) if isinstance(value, list | tuple) else None
+    if parts is None:
+        raise ValueError("a point is [x, y]")
+    if len(parts) == 2:
+        return parts
+    if len(parts) == 1 and isinstance(parts[0], str) and _TWO_NUMBERS.fullmatch(parts[0]):
+        raise ValueError(f"a point is [x, y]: a comma is missing in [{parts[0]}]")
+    counts = "number" if all(isinstance(part, int | float) for part in parts) else "part"
+    raise ValueError(f"a point is [x, y]; this has {len(parts)} {counts}{'s'[len(parts) == 1 :]}")
+
+
+Point = Annotated[tuple[FiniteFloat, FiniteFloat], BeforeValidator(_pair)]
 Points = NDArray[np.float64]
 
 
@@ -46,6 +63,26 @@ _ANCHORS: dict[Anchor, tuple[float, float]] = {
     Anchor.LEFT_CENTER: (0.0, 0.5),
     Anchor.RIGHT_CENTER: (1.0, 0.5),
 }
+
+
+def _corners(value: Any) -> tuple[Any, ...]:
+    if not _is_list_of_lists(value):
+        raise ValueError("corners are [x, y] pairs, such as [[0.1, 0.1], [0.9, 0.1], [0.5, 0.9]]")
+    return tuple(value)
+
+
+def _ends(value: Any) -> tuple[Any, ...]:
+    if not _is_list_of_lists(value) or len(value) != 2:
+        counted = f"; this has {len(value)}" if _is_list_of_lists(value) else ""
+        raise ValueError(f"a line is its two ends: [[x, y], [x, y]]{counted}")
+    return tuple(value)
+
+
+def _is_list_of_lists(value: Any) -> bool:
+    """Whether at least one point seems to be meant; what is wrong with the others, they say."""
+    if not isinstance(value, list | tuple):
+        return False
+    return not value or any(isinstance(part, list | tuple) for part in value)
 
 
 def _without_repeats(corners: tuple[Point, ...]) -> tuple[Point, ...]:
@@ -87,12 +124,13 @@ def _two_ends(ends: tuple[Point, Point]) -> tuple[Point, Point]:
 Polygon = Annotated[
     tuple[Point, ...],
     Field(min_length=3, max_length=1000),
+    BeforeValidator(_corners),
     AfterValidator(_without_repeats),
     AfterValidator(_not_crossing_itself),
 ]
 """Corners of an area, in walking order; closed by itself."""
 
-Line = Annotated[tuple[Point, Point], AfterValidator(_two_ends)]
+Line = Annotated[tuple[Point, Point], BeforeValidator(_ends), AfterValidator(_two_ends)]
 """Two ends. Seen along it, from the first to the second, `in` is toward the right hand."""
 
 

@@ -1,3 +1,4 @@
+import json
 from typing import Any
 
 import cv2
@@ -149,12 +150,63 @@ def test_relative_points_are_parts_of_the_frame_and_pixels_are_pixels() -> None:
         ([(0, 0), (1, 1), (0, 0)], "no area: it takes three different corners"),
         ([(0, 0), (1, 1)], "at least 3 items"),
         ([(0, 0), (1, 1), (float("nan"), 0)], "finite number"),
-        ([(0, 0), (1, 1), (0, 1, 2)], "at most 2 items"),
+        ([(0, 0), (1, 1), (0, 1, 2)], r"a point is \[x, y\]; this has 3 numbers"),
     ],
 )
 def test_a_zone_that_is_none_is_refused(corners: list[Any], what: str) -> None:
     with pytest.raises(ValidationError, match=what):
         POLYGON.validate_python(corners)
+
+
+CORNERS = "corners are [x, y] pairs, such as [[0.1, 0.1], [0.9, 0.1], [0.5, 0.9]]"
+ENDS = "a line is its two ends: [[x, y], [x, y]]"
+
+
+@pytest.mark.parametrize(
+    ("written", "sentences"),
+    [
+        (0.5, [CORNERS]),
+        ({"x": 1}, [CORNERS]),
+        ([0.1, 0.1, 0.5, 0.1, 0.5, 0.9], [CORNERS]),
+        (["0.1 0.1", "0.5 0.1", "0.5 0.9"], [CORNERS]),
+        ([[0.1, 0.1], [0.5], [0.9, 0.9]], ["a point is [x, y]; this has 1 number"]),
+        ([[0.1, 0.1], [], [0.9, 0.9]], ["a point is [x, y]; this has 0 numbers"]),
+        ([[0.1, 0.1], 0.5, [0.9, 0.9]], ["a point is [x, y]"]),
+        ([[[0, 0], [1, 0], [1, 1]]], ["a point is [x, y]; this has 3 parts"]),
+        (
+            [["0.1 0.1"], ["-5 x"], ["0.5   .9"]],
+            [
+                "a point is [x, y]: a comma is missing in [0.1 0.1]",
+                "a point is [x, y]; this has 1 part",
+                "a point is [x, y]: a comma is missing in [0.5   .9]",
+            ],
+        ),
+    ],
+)
+def test_what_has_not_the_shape_of_a_zone_is_told_it(written: Any, sentences: list[str]) -> None:
+    assert said_of(POLYGON, written) == sentences
+
+
+@pytest.mark.parametrize(
+    ("written", "sentence"),
+    [
+        (0.5, ENDS),
+        ([0.1, 0.5, 0.9, 0.5], ENDS),
+        ([[0.3, 0.8]], f"{ENDS}; this has 1"),
+        ([[0, 0], [1, 1], [2, 2]], f"{ENDS}; this has 3"),
+        ([], f"{ENDS}; this has 0"),
+        ([[0.3, 0.8], [0.5]], "a point is [x, y]; this has 1 number"),
+    ],
+)
+def test_what_has_not_the_shape_of_a_line_is_told_it(written: Any, sentence: str) -> None:
+    assert said_of(LINE, written) == [sentence]
+
+
+def said_of(shape: TypeAdapter[Any], written: Any) -> list[str]:
+    """What our own validators say of a shape as a file has it."""
+    with pytest.raises(ValidationError) as caught:
+        shape.validate_json(json.dumps(written), strict=True)
+    return [str(e["ctx"]["error"]) for e in caught.value.errors() if e["type"] == "value_error"]
 
 
 @given(stars())
