@@ -315,8 +315,14 @@ def pull_models(names: Sequence[str], state_dir: Path | None) -> None:
     with _sentences():
         catalog = load_catalog()
         store = Store(state_dir or default_state_dir())
+        failures = []
         for entry in [find(catalog, name) for name in names]:
-            pull(entry, store, _say)
+            try:
+                pull(entry, store, _say)
+            except FetchError as error:
+                failures.append(str(error))
+        if failures:
+            _fail("\n".join(failures), REFUSED)
 
 
 def _state_dir_of(config: Path | None, state_dir: Path | None) -> Path:
