@@ -197,7 +197,8 @@ class Daemon:
 
     def _delivery(self, name: str) -> Delivery:
         given = self._settings.connections[name]
-        settings = ConnectionSettings(name, given.type, self._settings.connection_url(name))
+        url, options = self._settings.connection_url(name), self._settings.connection_options(name)
+        settings = ConnectionSettings(name, given.type, url, options)
         transport = make_transport(settings, self._clock)
         return Delivery(transport, name, self._outbox, self._clock, drain_s=DRAIN_S)
 

@@ -69,6 +69,10 @@ class ConnectionSettings(_Part):
 
     type: ConnectionType = Field(description="`sql`, `mqtt` or `console`.")
     url: str = Field(default="", description="sqlite:///events.db, mqtt://user:password@host:1883.")
+    client_id: str = Field(default="", description="MQTT: its name at the broker.")
+    ca_file: str = Field(default="", description="MQTT over TLS: who signed the broker.")
+    cert_file: str = Field(default="", description="MQTT over TLS: our own certificate.")
+    key_file: str = Field(default="", description="MQTT over TLS: its key.")
 
 
 class PipelineSettings(_Part):
@@ -109,6 +113,14 @@ class Settings:
         if scheme.startswith("sqlite") and separator and not file.startswith("/"):
             return f"{scheme}:///{self.state_dir.absolute() / file}"
         return url
+
+    def connection_options(self, name: str) -> dict[str, str]:
+        """What else is set for a connection; files with their whole path."""
+        given = self.connections[name].model_dump(exclude={"type", "url"}, exclude_defaults=True)
+        return {
+            key: str((self.base / value).absolute()) if key.endswith("_file") else value
+            for key, value in given.items()
+        }
 
     @property
     def local_database(self) -> Path | None:

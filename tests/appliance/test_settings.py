@@ -540,3 +540,18 @@ def test_every_key_stands_in_the_shipped_file_and_is_spoken_of() -> None:
         assert re.search(rf"^#?\s*{key}:", text, re.MULTILINE), f"{key} is not there"
         above = re.search(rf"^#.*\n{key}:", text, re.MULTILINE)
         assert above or re.search(rf"\b{key}\b", comments), f"nothing is said of {key}"
+
+
+def test_what_else_a_connection_is_set_to_is_handed_on_with_whole_paths(file: Path) -> None:
+    text = (
+        "version: 1\nconnections:\n  plant: {type: mqtt, url: mqtts://host, client_id: gate-7,"
+        " ca_file: ca.pem, key_file: /etc/key.pem}\n"
+    )
+    file.write_text(text)
+    settings = read_settings(file)
+    assert settings.connection_options("plant") == {
+        "client_id": "gate-7",
+        "ca_file": str((file.parent / "ca.pem").absolute()),
+        "key_file": "/etc/key.pem",
+    }
+    assert settings.connection_options("local") == {}
