@@ -186,6 +186,7 @@ def read_settings(path: Path, state_dir: Path | None = None) -> Settings:
     text = read_text(path, "settings file")
     try:
         document = _discreet(read_document(text, str(path)))
+        _refuse_workflow(document)
         file = validated(_File, document)
     except DefinitionError as error:
         raise DefinitionError(map(_discreet_problem, error.problems)) from None
@@ -202,6 +203,13 @@ def read_settings(path: Path, state_dir: Path | None = None) -> Settings:
         base=base,
         document=document,
     )
+
+
+def _refuse_workflow(document: Document) -> None:
+    data = document.data
+    if isinstance(data, dict) and "steps" in data and "pipelines" not in data:
+        what = "this looks like a workflow file: name it without --config"
+        raise DefinitionError([Problem(document.key_mark(("steps",)), "", what)])
 
 
 def _discreet(document: Document) -> Document:

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from appliance.engine.annotations import INPUT_TYPES
 from appliance.engine.document import Document, read_document
@@ -12,6 +12,8 @@ from appliance.engine.validation import validated
 
 STEP_KEYS = ("name", "type", "when", "on_error")
 
+# Keys of a settings file that no workflow has.
+_OF_SETTINGS = frozenset({"cameras", "connections", "pipelines"})
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _WORKFLOW_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 # Words of CEL that cannot stand behind a dot: `steps.in.count` would not be read.
@@ -38,6 +40,14 @@ def _version(number: int) -> int:
     if number != 1:
         raise ValueError(f"there is only version 1 of the workflow language, no {number}")
     return number
+
+
+def _condition(value: Any) -> Any:
+    if value is None or (isinstance(value, str) and not value.strip()):
+        raise ValueError("when is empty: write a condition, or delete the line")
+    if isinstance(value, dict):
+        raise ValueError("a condition needs no braces")  # noqa: TRY004 - pydantic takes no other
+    return value
 
 
 Name = Annotated[str, AfterValidator(_name)]
@@ -68,10 +78,18 @@ class StepSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    name: Name
-    type: str
-    when: str | None = None
-    on_error: Literal["skip", "stop"] = "skip"
+    name: Name = Field(description="Its own name, by which others are wired to it.")
+    type: str = Field(description="Its block and the version of it: name@version.")
+    when: Annotated[str | None, BeforeValidator(_condition)] = Field(
+        default=None,
+        description="A condition, such as steps.gate.total_in > 0: where it is false, the step "
+        "does not run, and neither do those that are wired to it.",
+    )
+    on_error: Literal["skip", "stop"] = Field(
+        default="skip",
+        description="What an error of the step ends: this frame for all that hangs on the step, or "
+        "the whole pipeline.",
+    )
 
     @property
     def given(self) -> dict[str, Any]:
@@ -99,11 +117,20 @@ def read_definition(text: str, path: str) -> tuple[Definition, Document]:
         DefinitionError: everything that is wrong with its outer form.
     """
     document = read_document(text, path)
+    _refuse_settings(document)
     definition = validated(Definition, document)
     problems = _duplicate_names(definition, document)
     if problems:
         raise DefinitionError(problems)
     return definition, document
+
+
+def _refuse_settings(document: Document) -> None:
+    keys = document.data.keys() if isinstance(document.data, dict) else set()
+    if keys & _OF_SETTINGS and "steps" not in keys:
+        what = "this looks like a settings file: check it with --config"
+        first = next(key for key in keys if key in _OF_SETTINGS)
+        raise DefinitionError([Problem(document.key_mark((first,)), "", what)])
 
 
 def _duplicate_names(definition: Definition, document: Document) -> list[Problem]:

@@ -33,8 +33,13 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _YAML = "tag:yaml.org,2002:"
 _PLAIN = "plain"
 _TAGS = frozenset({_PLAIN, f"{_YAML}str", f"{_YAML}map", f"{_YAML}seq"})
+_BEGINS_WITH = "(a text that begins with {} goes in quotes)"
+_INDENTATION = "(is the indentation off?)"
+# How the value of a line begins, behind a dash and a key.
+_VALUE = re.compile(r"""\s*(?:-\s+)*(?:[^\s:{["'][^:]*:\s+)?([{\["'])""")
 # What libyaml says in halves, or in words that do not help.
 _SENTENCES = {
+    "did not find expected '-' indicator": f"a dash is expected here {_INDENTATION}",
     "but found another document": "a second document begins here; a file holds one",
     "second occurrence": "an anchor of this name is there already",
     "mapping values are not allowed in this context": "a colon where none can be (is a text with a "
@@ -119,10 +124,29 @@ def _at_start(path: str, what: str) -> Problem:
 def _syntax_problem(error: yaml.MarkedYAMLError, text: str, path: str) -> Problem:
     what = str(error.problem)
     mark: Any = error.problem_mark
+    if what == "found unexpected end of stream" and "quoted scalar" in str(error.context):
+        what, mark = "the quote that opens here is never closed", error.context_mark
     place = _mark(path, _BREAK.split(text), mark.line, mark.column)
+    before = place.excerpt[: mark.column]
+    if what == "did not find expected key":
+        extra = place.excerpt[mark.column : mark.column + 1] in ("]", "}")
+        hint = "(is this bracket one too many?)" if extra else _hint_before(before)
+        what = f"a key is expected here {hint}"
+    elif what.startswith("did not find expected ','") and before.endswith("}"):
+        what += f" {_BEGINS_WITH.format('{')}"
     if "\t" in place.excerpt[: mark.column + 1]:
         what += " (YAML is indented with spaces, never with tabs)"
     return Problem(place, "", f"this is not YAML: {_SENTENCES.get(what, what)}")
+
+
+def _hint_before(line: str) -> str:
+    """Why a key is missed behind the beginning of a line: its value may have ended too early."""
+    value = _VALUE.match(line)
+    if value is None:
+        return _INDENTATION
+    if value[1] in "{[":
+        return _BEGINS_WITH.format(value[1])
+    return "(a text that goes on behind a quote goes in other quotes as a whole)"
 
 
 def _mark(path: str, lines: list[str], line: int, column: int) -> Mark:
@@ -138,14 +162,17 @@ class _Walk:
         self._path = path
         self._values: dict[Path, Mark] = {}
         self._keys: dict[Path, Mark] = {}
-        self._problems: list[Problem] = []
+        self._refused: list[tuple[Mark, Path, str]] = []
         self._budget = MOST_VALUES
         self._open: set[int] = set()
 
     def document(self, node: yaml.Node) -> Document:
         data = self._value(node, ())
-        if self._problems:
-            raise DefinitionError(self._problems)
+        if self._refused:
+            raise DefinitionError(
+                Problem(mark, dotted(with_step_name(place, data)), what)
+                for mark, place, what in self._refused
+            )
         return Document(self._path, data, self._values, self._keys)
 
     def _value(self, node: yaml.Node, path: Path) -> Any:
@@ -174,7 +201,7 @@ class _Walk:
             mark = self._mark(key_node)
             self._spend(key_node, mark)
             if not isinstance(key_node, yaml.ScalarNode):
-                self._refuse(mark, path, "a key is a single word or text")
+                self._refuse(mark, path, _no_key(key_node, path))
                 continue
             key = str(key_node.value)
             self._refuse_tag(key_node, mark, (*path, key))
@@ -202,13 +229,41 @@ class _Walk:
     def _refuse_tag(self, node: yaml.Node, mark: Mark, path: Path) -> None:
         if node.tag not in _TAGS:
             tag = node.tag.replace(_YAML, "!!")
-            self._refuse(mark, path, f"unknown tag {tag}: values are written without tags")
+            hint = "a condition that begins with ! goes in quotes"
+            if path[-1:] != ("when",):
+                hint = "values are written without tags"
+            self._refuse(mark, path, f"unknown tag {tag}: {hint}")
 
     def _mark(self, node: yaml.Node) -> Mark:
         return _mark(self._path, self._lines, node.start_mark.line, node.start_mark.column)
 
     def _refuse(self, mark: Mark, path: Path, what: str) -> None:
-        self._problems.append(Problem(mark, dotted(path), what))
+        # Put into words at the end: only then the names of the steps are read.
+        self._refused.append((mark, path, what))
+
+
+def _no_key(node: yaml.Node, path: Path) -> str:
+    """What stands where a key should: in double braces a mapping is the key of another."""
+    if not isinstance(node, yaml.MappingNode):
+        return "a key is a single word or text"
+    if path[-1:] == ("when",):
+        return "a condition needs no braces"
+    return f"a key is a single word or text {_BEGINS_WITH.format('{')}"
+
+
+def with_step_name(path: Path, data: Any) -> Path:
+    """A path into a workflow's data with the name of a step for its number, where it has one.
+
+    `steps.gate.line` reads better than `steps.2.line`.
+    """
+    if len(path) < 2 or path[0] != "steps" or not isinstance(path[1], int):
+        return path
+    try:
+        name = data["steps"][path[1]]["name"]
+    except (KeyError, TypeError, IndexError):
+        return path
+    readable = isinstance(name, str) and name.isprintable()
+    return ("steps", name, *path[2:]) if readable else path
 
 
 def dotted(path: Path) -> str:

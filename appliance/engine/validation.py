@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from appliance.engine.document import Document, Path, dotted
+from appliance.engine.document import Document, Path, dotted, with_step_name
 from appliance.engine.errors import DefinitionError, Problem, nearest, suggestion
 
 M = TypeVar("M", bound=BaseModel)
@@ -63,8 +63,10 @@ def _follows(details: ErrorDetails, found: Sequence[ErrorDetails]) -> bool:
 
 
 def _may_be_due_to(unset: Collection[str], details: ErrorDetails) -> bool:
-    # A validator of the model's own may have looked at any of its fields.
-    return details["type"] in _OF_VALIDATORS or not details["loc"] or details["loc"][0] in unset
+    loc = details["loc"]
+    # A validator of the model's own may have looked at any of its fields; those of parts inside
+    # of a field see nothing else.
+    return (details["type"] in _OF_VALIDATORS and len(loc) < 2) or not loc or loc[0] in unset
 
 
 def _problem(
@@ -76,7 +78,7 @@ def _problem(
     for part in details["loc"]:
         if (*place, part) in document.values or kind in ("missing", "extra_forbidden"):
             place = (*place, part)
-    where = dotted(_with_step_names(place, document))
+    where = dotted(with_step_name(place, document.data))
     if details["loc"][-1:] == ("[key]",):
         return Problem(document.key_mark(place), where, _sentence(details))
     if kind == "extra_forbidden":
@@ -86,24 +88,11 @@ def _problem(
     if kind == "missing":
         given = [str(key) for key in details["input"]] if isinstance(details["input"], dict) else []
         misspelt = difflib.get_close_matches(str(place[-1]), given, n=1, cutoff=0.75)
-        hint = f" (is '{misspelt[0]}' meant to be it?)" if misspelt else ""
+        hint = f" (is '{misspelt[0]}' meant to be it?)" if misspelt else _TO_WRITE.get(place, "")
         what = f"the key '{place[-1]}' is missing{hint}"
-        return Problem(
-            document.key_mark(place[:-1]), dotted(_with_step_names(place[:-1], document)), what
-        )
+        where = dotted(with_step_name(place[:-1], document.data))
+        return Problem(document.key_mark(place[:-1]), where, what)
     return Problem(document.mark(place), where, _sentence(details))
-
-
-def _with_step_names(place: Path, document: Document) -> Path:
-    """`steps.gate.line` reads better than `steps.2.line`."""
-    if len(place) < 2 or place[0] != "steps" or not isinstance(place[1], int):
-        return place
-    try:
-        name = document.data["steps"][place[1]]["name"]
-    except (KeyError, TypeError, IndexError):
-        return place
-    readable = isinstance(name, str) and name.isprintable()
-    return ("steps", name, *place[2:]) if readable else place
 
 
 def _known_keys(model: type[BaseModel], loc: Sequence[str | int]) -> Iterable[str]:
@@ -140,7 +129,9 @@ def _sentence(details: ErrorDetails) -> str:
     given = shown(details["input"])
     expected = _EXPECTED.get(kind)
     if expected:
-        return f"this must be {expected}, not {given}"
+        braces = kind == "string_type" and isinstance(details["input"], dict)
+        hint = " (a text that begins with { goes in quotes)" if braces else ""
+        return f"this must be {expected}, not {given}{hint}"
     if kind in ("literal_error", "enum"):
         known = [
             part.strip(" '") for part in str(context["expected"]).replace(" or ", ",").split(",")
@@ -179,6 +170,7 @@ _EXPECTED = {
     "list_type": "a list",
     "tuple_type": "a list",
 }
+_TO_WRITE: dict[Path, str] = {("version",): ": write version: 1"}
 _LIMITS = {
     "greater_than": "more than",
     "greater_than_equal": "at least",

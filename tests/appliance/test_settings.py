@@ -160,6 +160,26 @@ def test_a_file_that_may_not_be_read_is_refused(file: Path) -> None:
     assert str(caught.value) == f"{file}: cannot be read: Permission denied"
 
 
+def test_a_workflow_file_is_no_settings_file(file: Path) -> None:
+    file.write_text("version: 1\nname: w\nsteps: []\n")
+    with pytest.raises(DefinitionError) as caught:
+        read_settings(file)
+    assert str(caught.value) == (
+        f"{file}:3:1: this looks like a workflow file: name it without --config\n"
+        "     3 | steps: []\n"
+        "       | ^"
+    )
+
+
+def test_a_quote_that_is_never_closed_shows_no_password(file: Path) -> None:
+    file.write_text('version: 1\ncameras: {gate: {url: "rtsp://u:hunter2@host/1}}\n')
+    with pytest.raises(DefinitionError) as caught:
+        read_settings(file)
+    assert str(caught.value) == (
+        f"{file}:2:23: this is not YAML: the quote that opens here is never closed"
+    )
+
+
 # What is wrong inside: each with its line, its column and a caret.
 
 

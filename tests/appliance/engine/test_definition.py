@@ -162,6 +162,37 @@ def test_a_step_may_be_called_what_old_yaml_takes_for_a_boolean(word: str) -> No
             "       |           ^",
         ),
         (
+            "when: inputs.confidence > 0",
+            "when:",
+            "w.yaml:13:10: steps.people.when: when is empty: write a condition, or delete "
+            "the line\n"
+            "    13 |     when:\n"
+            "       |          ^",
+        ),
+        (
+            "when: inputs.confidence > 0",
+            "when: ' '",
+            "w.yaml:13:11: steps.people.when: when is empty: write a condition, or delete "
+            "the line\n"
+            "    13 |     when: ' '\n"
+            "       |           ^",
+        ),
+        (
+            "when: inputs.confidence > 0",
+            "when: {inputs.confidence > 0}",
+            "w.yaml:13:11: steps.people.when: a condition needs no braces\n"
+            "    13 |     when: {inputs.confidence > 0}\n"
+            "       |           ^",
+        ),
+        (
+            "type: find@1",
+            "type: {find}",
+            "w.yaml:10:11: steps.people.type: this must be a text, not a mapping "
+            "(a text that begins with { goes in quotes)\n"
+            "    10 |     type: {find}\n"
+            "       |           ^",
+        ),
+        (
             "- name: people\n    type",
             "- nam: people\n    type",
             "w.yaml:9:5: steps.0: the key 'name' is missing (is 'nam' meant to be it?)\n"
@@ -202,7 +233,7 @@ def test_what_is_wrong_is_said_with_its_place(old: str, new: str, text: str) -> 
         ),
         (
             "name: w\nsteps: {a: 1}",
-            "w.yaml:1:1: the key 'version' is missing\n"
+            "w.yaml:1:1: the key 'version' is missing: write version: 1\n"
             "     1 | name: w\n"
             "       | ^\n"
             "w.yaml:2:8: steps: this must be a list, not a mapping\n"
@@ -213,6 +244,16 @@ def test_what_is_wrong_is_said_with_its_place(old: str, new: str, text: str) -> 
 )
 def test_what_is_no_workflow_at_all_is_refused(text: str, message: str) -> None:
     assert refused(text) == message
+
+
+@pytest.mark.parametrize("key", ["cameras", "connections", "pipelines"])
+def test_a_settings_file_is_no_workflow(key: str) -> None:
+    assert refused(f"version: 1\nstate_dir: x\n{key}: {{}}\n") == (
+        "w.yaml:3:1: this looks like a settings file: check it with --config\n"
+        f"     3 | {key}: {{}}\n"
+        "       | ^"
+    )
+    assert f"{key}: unknown key '{key}'" in refused(f"{WHOLE}{key}: {{}}\n")
 
 
 def test_a_step_name_may_be_used_once() -> None:

@@ -12,6 +12,7 @@ from appliance.engine.document import (
     dotted,
     plain_scalar,
     read_document,
+    with_step_name,
 )
 from appliance.engine.errors import DefinitionError
 
@@ -122,6 +123,62 @@ def test_a_colon_too_many_is_explained() -> None:
     )
 
 
+BRACE = "(a text that begins with { goes in quotes)"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("topic: {camera}/gate\n", f"1:16: this is not YAML: a key is expected here {BRACE}"),
+        ("- topic: {camera}/gate\n", f"1:18: this is not YAML: a key is expected here {BRACE}"),
+        (
+            "data: {to: {camera}/gate}\n",
+            f"1:20: this is not YAML: did not find expected ',' or '}}' {BRACE}",
+        ),
+        (
+            "topic: [a]/b\n",
+            "1:11: this is not YAML: a key is expected here "
+            "(a text that begins with [ goes in quotes)",
+        ),
+        (
+            "a: [1, 2]]\n",
+            "1:10: this is not YAML: a key is expected here (is this bracket one too many?)",
+        ),
+        (
+            "when: 'a' == steps.x\n",
+            "1:11: this is not YAML: a key is expected here "
+            "(a text that goes on behind a quote goes in other quotes as a whole)",
+        ),
+        (
+            "a:\n  b: 1\n c: 2\n",
+            "3:2: this is not YAML: a key is expected here (is the indentation off?)",
+        ),
+        (
+            "steps:\n  - a: 1\n  b: 2\n",
+            "3:3: this is not YAML: a dash is expected here (is the indentation off?)",
+        ),
+        ("a: {{ b }}\n", f"1:5: a: a key is a single word or text {BRACE}"),
+        ("when: {{ b }}\n", "1:8: when: a condition needs no braces"),
+        (
+            "when: !steps.gate.open\n",
+            "1:7: when: unknown tag !steps.gate.open: "
+            "a condition that begins with ! goes in quotes",
+        ),
+    ],
+)
+def test_the_usual_slips_are_explained(text: str, message: str) -> None:
+    assert refused(text).splitlines()[0] == f"w.yaml:{message}"
+
+
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_a_quote_that_is_never_closed_is_shown_where_it_opens(quote: str) -> None:
+    assert refused(f"a: 1\nb: {quote}x\nc: 3\nd: 4\n") == (
+        "w.yaml:2:4: this is not YAML: the quote that opens here is never closed\n"
+        f"     2 | b: {quote}x\n"
+        "       |    ^"
+    )
+
+
 def test_a_tab_is_named_as_the_fault() -> None:
     assert refused("a:\n\tb: 1\n") == (
         "w.yaml:2:1: this is not YAML: found character that cannot start any token "
@@ -186,6 +243,23 @@ def test_keys_that_are_no_words_are_refused() -> None:
     assert "'<<' is not part of this language: write the keys out" in refused(
         "a: &x {b: 1}\nc:\n  <<: *x\n"
     )
+
+
+def test_what_is_refused_inside_of_a_step_is_told_with_its_name() -> None:
+    text = "steps:\n- line: 1\n  line: 2\n  type: !x a\n  name: gate\n- {a: 1, a: 2}\n"
+    lines = [line for line in refused(text).splitlines() if line.startswith("w.yaml")]
+    assert lines == [
+        "w.yaml:3:3: steps.gate: duplicate key 'line' (first on line 2)",
+        "w.yaml:4:9: steps.gate.type: unknown tag !x: values are written without tags",
+        "w.yaml:6:10: steps.1: duplicate key 'a' (first on line 6)",
+    ]
+
+
+def test_a_step_stands_in_a_path_by_its_name_where_it_has_one() -> None:
+    data = {"steps": [{"name": "gate"}, {"name": 5}, {"name": "a\n"}, 5]}
+    paths = [with_step_name(("steps", i, "line"), data)[1] for i in range(5)]
+    assert paths == ["gate", 1, 2, 3, 4]
+    assert with_step_name(("inputs", 0), data) == ("inputs", 0)
 
 
 def test_all_that_is_wrong_is_said_at_once() -> None:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from appliance.engine.document import read_document
 from appliance.engine.errors import DefinitionError
 from appliance.engine.validation import problems_of, shown, strict, validated
+from blocks.geometry import Polygon
 
 
 class Colour(StrEnum):
@@ -77,7 +78,8 @@ def test_a_fitting_document_becomes_the_model() -> None:
         ("text: ''", "w:1:7: text: this must not be empty"),
         ("text: ~", "w:1:7: text: this must be a text, not nothing"),
         ("text: [1]", "w:1:7: text: this must be a text, not a list"),
-        ("text: {a: 1}", "w:1:7: text: this must be a text, not a mapping"),
+        ("text: {a: 1}", "w:1:7: text: this must be a text, not a mapping "
+                         "(a text that begins with { goes in quotes)"),
         ("text: false", "w:1:7: text: this must be a text, not false"),
         ("long: x", "w:1:7: long: string should have at least 2 characters (this is 'x')"),
         ("pair: 5", "w:1:7: pair: this must be a list, not 5"),
@@ -146,6 +148,19 @@ def test_what_may_be_due_to_fields_that_are_not_set_yet_is_left_out() -> None:
         strict(Outer, {"number": 5})
     assert len(problems_of(caught.value, document, Outer)) == 1
     assert problems_of(caught.value, document, Outer, unset={"least"}) == []
+
+
+def test_a_part_that_its_own_validator_refuses_is_not_due_to_other_fields() -> None:
+    class Shaped(BaseModel):
+        units: str = ""
+        zone: Polygon = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0))
+
+    document = read_document("zone: [[0, 0], [1], [1, 1]]", "w")
+    with pytest.raises(ValidationError) as caught:
+        strict(Shaped, document.data)
+    (problem,) = problems_of(caught.value, document, Shaped, unset={"units"})
+    assert str(problem).splitlines()[0] == "w:1:16: zone.1: a point is [x, y]; this has 1 number"
+    assert problems_of(caught.value, document, Shaped, unset={"zone"}) == []
 
 
 def test_an_assertion_of_a_validator_is_said_in_its_own_words() -> None:
