@@ -276,4 +276,4 @@ def _is_live(uri: str, container: InputContainer) -> bool:
     if scheme not in ("http", "https") or container.duration is not None:
         return container.duration is None
     # A server that knows how long its answer is sends a file; a playlist's length says nothing.
-    return "hls" in container.format.name or container.size <= 0
+    return "hls" in container.format.name or (container.size or 0) <= 0

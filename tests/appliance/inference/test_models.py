@@ -114,7 +114,7 @@ def test_an_unknown_model_is_answered_with_the_nearest(tmp_path: Path) -> None:
 
 
 def test_a_model_that_is_not_fetched_is_answered_with_the_command(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="run `appliance models pull people-ssdlite`"):
+    with pytest.raises(ModelError, match="run `appliance models pull people-ssdlite --state-dir"):
         Models(Store(tmp_path), CARDS).detector("people-ssdlite")
 
 
