@@ -39,8 +39,14 @@ INPUT_TYPES: dict[str, Any] = {
 
 
 def bare(annotation: Any) -> Any:
-    """The annotation without what `Annotated` adds to it."""
-    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+    """The annotation without what `Annotated` adds to it, and behind a name of its own."""
+    if get_origin(annotation) is Annotated:
+        return bare(get_args(annotation)[0])
+    # What is written `type X[T] = …` since Python 3.12, as numpy does.
+    named = getattr(get_origin(annotation) or annotation, "__value__", None)
+    if named is None:
+        return annotation
+    return bare(named[get_args(annotation)] if get_args(annotation) else named)
 
 
 def members(annotation: Any) -> tuple[Any, ...]:
@@ -86,6 +92,20 @@ def _one_fits(source: Any, target: Any) -> bool:
         inner, outer = get_args(source)[:1], get_args(target)[:1]
         return not inner or not outer or fits(inner[0], outer[0])
     return True
+
+
+def holds_image(annotation: Any) -> bool:
+    """Whether a value of the type may be an image, or have one in it."""
+    return any(
+        part is Image or any(holds_image(inner) for inner in get_args(part))
+        for part in members(annotation)
+    )
+
+
+def takes_images(annotation: Any) -> bool:
+    """Whether a list or mapping that is made for a parameter of the type may have images in it."""
+    parts = members(annotation)
+    return Any in parts or object in parts or holds_image(annotation)
 
 
 def writable(annotation: Any) -> Any:

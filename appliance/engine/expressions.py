@@ -28,6 +28,7 @@ _TOKEN = re.compile(
       | (?P<bracket>[()\[\]{}])""",
     re.VERBOSE,
 )
+_BRACES = re.compile(r"\s*(\$\{|\{\{)")
 _ROOTS = ("inputs", "steps", "frame")
 LONGEST = 10_000
 
@@ -74,6 +75,9 @@ def compile_condition(text: str, known: Mapping[str, Any]) -> Condition:
         raise ExpressionError(f"a condition has at most {LONGEST:,} characters")
     if not text.isascii() and any(unicodedata.category(c) == "Cs" for c in text):
         raise ExpressionError("there is half a character (a lone surrogate) in this condition")
+    if _BRACES.match(text):
+        bare = text.strip(" \t\n${}")
+        raise ExpressionError(f"a condition needs no braces: {bare}")
     written = _Written(text)
     names = written.names(known)
     kinds = [_kind(known[name]) for name in names]
@@ -115,6 +119,10 @@ class _Written:
                 continue
             name = ".".join(parts[: 3 if parts[0] == "steps" else 2])
             column = token.start() + 1
+            if self._has_dollar(token):
+                raise ExpressionError(
+                    f"in a condition names have no dollar: {self._without_dollars()}", column - 1
+                )
             if name not in known:
                 raise ExpressionError(f"unknown name '{name}'{suggestion(name, known)}", column)
             if Image in members(known[name]):
@@ -129,6 +137,15 @@ class _Written:
                 )
             found[name] = None
         return tuple(found)
+
+    def _has_dollar(self, token: re.Match[str]) -> bool:
+        return token["name"] is not None and self._text[: token.start()].endswith("$")
+
+    def _without_dollars(self) -> str:
+        """What was meant, on one line."""
+        dollars = {token.start() - 1 for token in self._tokens if self._has_dollar(token)}
+        kept = "".join(sign for i, sign in enumerate(self._text) if i not in dollars)
+        return " ".join(kept.split())
 
     def with_doubles(self) -> tuple[str, list[tuple[int, str]]]:
         """The text with one kind of number: `3` as `3.0`, `size(x)` as `double(size(x))`.

@@ -1,17 +1,26 @@
 """One step of a file against its block: settings validated, wires found and checked by type."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
-from appliance.engine.annotations import fits, is_of, optional, words, writable
+from appliance.engine.annotations import (
+    fits,
+    holds_image,
+    is_of,
+    optional,
+    takes_images,
+    words,
+    writable,
+)
 from appliance.engine.definition import STEP_KEYS, Definition, StepSpec
 from appliance.engine.document import Document, Path
 from appliance.engine.errors import Mark, Problem, nearest, suggestion
 from appliance.engine.expressions import Condition, ExpressionError, compile_condition
-from appliance.engine.selectors import FRAME_FIELDS, is_selector, parse_selector
+from appliance.engine.names import KnownNames
+from appliance.engine.selectors import is_selector
 from appliance.engine.validation import problems_of, shown, strict
 from appliance.engine.wiring import FRAME_SLOT, Build, Wiring, literal, selectors_in
 from blocks.block import BlockType, Names, Parameter
@@ -63,8 +72,8 @@ class StepReader:
         self._blocks = blocks
         self._wiring = wiring
         self._problems = problems
-        self._known = _known_names(definition, blocks)
-        self._unread = {s.name for s in definition.steps if s.type not in blocks}
+        self._names = KnownNames(definition, blocks)
+        self._known = self._names.types
 
     @property
     def types(self) -> dict[str, Any]:
@@ -182,10 +191,20 @@ class StepReader:
             return
         kind = dict if isinstance(value, dict) else list
         self._check_type(None, kind, parameter, place, where)
+        if not takes_images(parameter.annotation):
+            self._refuse_images(inside, parameter.name, place, where)
         slot = self._wiring.constant(None)
         arguments.slots.append(slot)
         arguments.built.append((slot, self._wiring.build(value)))
         arguments.names += [found for found in names if found is not None]
+
+    def _refuse_images(
+        self, inside: Iterable[tuple[Path, str]], name: str, place: Path, where: str
+    ) -> None:
+        for inner, text in inside:
+            if holds_image(self._known[text[1:]]):
+                what = f"'{name}' cannot hold an image; {text} is one: leave it out"
+                self._refuse(self._document.mark((*place, *inner)), where, what)
 
     def _literal(
         self, value: Any, parameter: Parameter, arguments: "_Arguments", place: Path, where: str
@@ -218,7 +237,7 @@ class StepReader:
         try:
             condition = compile_condition(spec.when, self._known)
         except ExpressionError as error:
-            if any(f"'steps.{name}." in str(error) for name in self._unread):
+            if self._names.leaves_open(str(error)):
                 return None, ()
             mark = self._document.mark((*path, "when"))
             self._refuse(
@@ -229,34 +248,11 @@ class StepReader:
 
     def _find(self, text: str, place: Path, where: str) -> str | None:
         """The dotted name a selector stands for; None, and a problem, if there is none."""
-        mark = self._document.mark(place)
         try:
-            selector = parse_selector(text)
+            return self._names.find(text)
         except ValueError as error:
-            self._refuse(mark, where, str(error))
+            self._refuse(self._document.mark(place), where, str(error))
             return None
-        name = str(selector)[1:]
-        if name in self._known:
-            return name
-        if selector.root == "steps":
-            if selector.step in self._unread:
-                return None
-            steps = [step.name for step in self._definition.steps]
-            if selector.step not in steps:
-                what = f"there is no step '{selector.step}'{suggestion(selector.step, steps)}"
-            else:
-                prefix = f"steps.{selector.step}."
-                known = [n.removeprefix(prefix) for n in self._known if n.startswith(prefix)]
-                what = f"step '{selector.step}' has no output '{selector.name}'"
-                what += suggestion(selector.name, known, " (it gives none)")
-        else:
-            prefix = f"{selector.root}."
-            known = [n.removeprefix(prefix) for n in self._known if n.startswith(prefix)]
-            thing = "input" if selector.root == "inputs" else "frame field"
-            what = f"there is no {thing} '{selector.name}'"
-            what += suggestion(selector.name, known, " (the workflow has none)")
-        self._refuse(mark, where, what)
-        return None
 
     def _refuse(self, mark: Mark, where: str, what: str) -> None:
         self._problems.append(Problem(mark, where, what))
@@ -285,17 +281,6 @@ class _Arguments:
 def _is_required(parameter: Parameter) -> bool:
     """Whether the step does not run where this argument is absent."""
     return parameter.required and not optional(parameter.annotation)
-
-
-def _known_names(definition: Definition, blocks: Mapping[str, BlockType]) -> dict[str, Any]:
-    """Everything a selector may name, by its dotted name, with its Python type."""
-    known: dict[str, Any] = {f"frame.{name}": kind for name, kind in FRAME_FIELDS.items()}
-    known |= {f"inputs.{name}": spec.annotation for name, spec in definition.inputs.items()}
-    for step in definition.steps:
-        block = blocks.get(step.type)
-        if block is not None:
-            known |= {f"steps.{step.name}.{n}": kind for n, kind in block.outputs.items()}
-    return known
 
 
 def _inner_metadata(annotation: Any) -> Iterator[Any]:

@@ -12,9 +12,11 @@ from appliance.engine.annotations import (
     INPUT_TYPES,
     bare,
     fits,
+    holds_image,
     is_of,
     members,
     optional,
+    takes_images,
     words,
     writable,
 )
@@ -158,6 +160,27 @@ def test_a_value_of_a_file_is_of_a_type_without_conversion(value: Any, annotatio
 )
 def test_a_value_of_another_kind_is_not(value: Any, annotation: Any) -> None:
     assert not is_of(value, annotation)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "holds", "takes"),
+    [
+        (Image, True, True),
+        (Image | None, True, True),
+        (Annotated[Image, 5] | float, True, True),
+        (tuple[Image, ...], True, True),
+        (Mapping[str, list[Image]], True, True),
+        (Any, False, True),
+        (object, False, True),
+        (Mapping[str, Any], False, False),
+        (list[float] | None, False, False),
+        (Detections, False, False),
+    ],
+)
+def test_a_type_says_whether_images_are_in_it_and_may_be(
+    annotation: Any, holds: bool, takes: bool
+) -> None:
+    assert (holds_image(annotation), takes_images(annotation)) == (holds, takes)
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,16 @@ def test_an_error_or_a_value_of_another_kind_is_never_true(text: str, message: s
         ("", "this is no condition: it ends too early", 1),
         ("steps.gate.total >", "this is no condition: it ends too early", 19),
         ("size(", "this is no condition: it ends too early", 6),
+        (
+            "steps.gate.open &&\n $steps.gate.total > 0 && $frame.camera != '$frame.x'",
+            "in a condition names have no dollar: "
+            "steps.gate.open && steps.gate.total > 0 && frame.camera != '$frame.x'",
+            21,
+        ),
+        ("$inputs.site", "in a condition names have no dollar: inputs.site", 1),
+        ("{{ steps.gate.open }}", "a condition needs no braces: steps.gate.open", 1),
+        ("${{ steps.gate.open }}", "a condition needs no braces: steps.gate.open", 1),
+        (" ${inputs.site}", "a condition needs no braces: inputs.site", 1),
         ("steps.gate.total > 3)", "this is no condition: extraneous input ')'", 21),
         ("3 == 3 and true", "this is no condition: mismatched input 'and' (write && for and)", 8),
         ("3 == 3 or true", "this is no condition: mismatched input 'or' (write || for or)", 8),

@@ -128,6 +128,26 @@ Around = Callable[[str], str]
             "$camera",
         ),
         (
+            "- {name: a, type: send@1, data: {x: [1, $inputs.image]}}",
+            "steps.a.data: 'data' cannot hold an image; $inputs.image is one: leave it out",
+            "$inputs",
+        ),
+        (
+            "- {name: a, type: add@3, many: [$inputs.image]}",
+            "steps.a.many: 'many' cannot hold an image; $inputs.image is one: leave it out",
+            "$inputs",
+        ),
+        (
+            "- {name: a, type: add@1, a: $steps.one}",
+            "steps.a.a: '$steps.one' is a whole step: name one of its outputs: $steps.one.value",
+            "$steps",
+        ),
+        (
+            "- {name: a, type: constant@1, when: $steps.one.value > 0}",
+            "steps.a.when: in a condition names have no dollar: steps.one.value > 0",
+            "$steps",
+        ),
+        (
             "- {name: a, type: constant@1, when: steps.one.value >}",
             "steps.a.when: this is no condition: it ends too early",
             "}",
@@ -172,6 +192,16 @@ def test_a_condition_on_lines_of_its_own_is_refused_where_it_begins(
 ) -> None:
     text = steps("- name: a\n  type: constant@1\n  when: |\n    true\n    && nope\n")
     assert "w.yaml:6:9: steps.a.when: unknown name 'nope'" in refusal(text)
+
+
+def test_a_value_of_no_known_type_may_hold_an_image(plan: Planner) -> None:
+    made = plan("""
+        version: 1
+        name: w
+        inputs: {image: {type: image}}
+        steps: [{name: a, type: row@1, row: {x: $inputs.image}}]
+    """)
+    assert len(made.steps[0].built) == 1
 
 
 def test_several_faults_of_several_steps_are_told_in_the_order_of_the_file(

@@ -1,0 +1,108 @@
+"""What selectors stand for in one workflow, and the sentence for each that stands for nothing."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from appliance.engine.definition import read_definition
+from appliance.engine.errors import MOST_LISTED
+from appliance.engine.names import KnownNames
+from blocks.block import BlockType
+from blocks.data import Image
+
+WORKFLOW = """\
+version: 1
+name: w
+inputs: {image: {type: image}, limit: {type: number}}
+steps:
+- {name: gate, type: count@1}
+- {name: sink, type: send@1}
+- {name: later, type: not_there@1}
+"""
+
+
+@pytest.fixture(scope="module")
+def known(blocks: Mapping[str, BlockType]) -> KnownNames:
+    return KnownNames(read_definition(WORKFLOW, "w.yaml")[0], blocks)
+
+
+def refused(known: KnownNames, text: str) -> str:
+    with pytest.raises(ValueError, match=r".") as caught:
+        known.find(text)
+    return str(caught.value)
+
+
+def test_names_are_known_with_their_types(known: KnownNames) -> None:
+    assert known.types == {
+        "frame.captured_at": float,
+        "frame.camera": str,
+        "frame.sequence": int,
+        "inputs.image": Image,
+        "inputs.limit": float,
+        "steps.gate.total": int,
+        "steps.gate.text": str,
+    }
+
+
+@pytest.mark.parametrize("name", ["inputs.limit", "frame.camera", "steps.gate.total"])
+def test_a_selector_stands_for_its_name(name: str, known: KnownNames) -> None:
+    assert known.find(f"${name}") == name
+
+
+def test_of_a_step_whose_block_nobody_knows_nothing_is_said(known: KnownNames) -> None:
+    assert known.find("$steps.later.x") is None
+    assert known.leaves_open("unknown name 'steps.later.x'")
+    assert not known.leaves_open("unknown name 'steps.gate.x'")
+
+
+FRAME = "$frame.captured_at, $frame.camera, $frame.sequence"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("$inputs.limt", "there is no input 'limt' (did you mean 'limit'?)"),
+        ("$frame.cam", "there is no frame field 'cam' (did you mean 'camera'?)"),
+        ("$steps.gate.totl", "step 'gate' has no output 'totl' (did you mean 'total'?)"),
+        ("$steps.sink.x", "step 'sink' has no output 'x' (it gives none)"),
+        ("$steps.gat.total", "there is no step 'gat' (did you mean 'gate'?)"),
+        (
+            "$steps.gate",
+            "'$steps.gate' is a whole step: name one of its outputs: $steps.gate.total, "
+            "$steps.gate.text",
+        ),
+        ("$steps.later", "'$steps.later' is a whole step: name one of its outputs"),
+        ("$steps.sink", "step 'sink' has no output: it gives nothing to other steps"),
+        ("$steps.gat", "there is no step 'gat' (did you mean 'gate'?)"),
+        ("$steps", "'$steps' is all steps: name one and its output: $steps.step.output"),
+        (
+            "$inputs",
+            "'$inputs' is all inputs: name one of them: $inputs.image, $inputs.limit",
+        ),
+        ("$frame", f"'$frame' is the whole frame: name a fact of it: {FRAME}"),
+        ("$frame.", f"'$frame.' is the whole frame: name a fact of it: {FRAME}"),
+        (
+            "$inputs.a.b",
+            "'$inputs.a.b' is no selector: write $inputs.name, $steps.step.output or $frame.name "
+            "(a text that begins with a dollar is written with two)",
+        ),
+    ],
+)
+def test_what_names_nothing_is_told_what_to_name(
+    text: str, sentence: str, known: KnownNames
+) -> None:
+    assert refused(known, text) == sentence
+
+
+def test_of_many_names_only_the_first_are_listed(blocks: Mapping[str, BlockType]) -> None:
+    inputs = ", ".join(f"i{n}: {{type: number}}" for n in range(MOST_LISTED + 1))
+    text = f"version: 1\nname: w\ninputs: {{{inputs}}}\nsteps: [{{name: a, type: count@1}}]\n"
+    sentence = refused(KnownNames(read_definition(text, "w.yaml")[0], blocks), "$inputs")
+    assert sentence.endswith(f"$inputs.i{MOST_LISTED - 1}, …")
+
+
+def test_a_workflow_without_inputs_has_none_to_list(blocks: Mapping[str, BlockType]) -> None:
+    text = "version: 1\nname: w\nsteps: [{name: a, type: count@1}]\n"
+    known = KnownNames(read_definition(text, "w.yaml")[0], blocks)
+    assert refused(known, "$inputs") == "'$inputs' is all inputs: name one of them"
+    assert refused(known, "$inputs.x") == "there is no input 'x' (the workflow has none)"
