@@ -7,17 +7,16 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pydantic import ValidationError
-
 from appliance.engine.annotations import is_of, words
-from appliance.engine.definition import Definition, InputSpec, read_definition
+from appliance.engine.binding import Misfit, misfits_of_inputs, misfits_of_settings
+from appliance.engine.definition import Definition, read_definition
 from appliance.engine.document import Document, Path
-from appliance.engine.errors import DefinitionError, InputError, Mark, Problem, suggestion
+from appliance.engine.errors import DefinitionError, InputError, Mark, Problem
 from appliance.engine.order import in_order
 from appliance.engine.run import Run, Timer, Wires, no_time
 from appliance.engine.selectors import parse_selector
 from appliance.engine.steps import PlannedStep, StepReader
-from appliance.engine.validation import problems_of, shown, strict
+from appliance.engine.validation import shown, strict
 from appliance.engine.wiring import Build, Wiring, is_open, literal, selectors_in
 from blocks.block import BlockType, Host, Origin
 from blocks.data import Image
@@ -58,29 +57,27 @@ class Plan:
         """The inputs that a pipeline fixes: what is given, and the defaults. Images are left out.
 
         Raises:
-            InputError: an unknown input, a missing one, or a value of the wrong type.
+            InputError: every unknown input, missing one, and value of the wrong type.
         """
-        specs = {n: s for n, s in self.definition.inputs.items() if s.annotation is not Image}
-        for name in given:
-            if name not in specs:
-                hint = suggestion(name, specs, " (it has none)")
-                raise InputError(f"workflow {self.name} has no input '{name}'{hint}")
-        return {name: self._value(name, spec, given) for name, spec in specs.items()}
+        wrong = list(misfits_of_inputs(self.definition, self.document, given))
+        if wrong:
+            raise InputError("\n".join(misfit.problem.what for misfit in wrong))
+        return self._fitting(given)
 
-    def _value(self, name: str, spec: InputSpec, given: Mapping[str, Any]) -> Any:
-        if name not in given:
-            if not spec.has_default:
-                raise InputError(
-                    f"workflow {self.name} needs a value for its input '{name}' "
-                    f"({words(spec.annotation)})"
-                )
-            return spec.default
-        if not is_of(given[name], spec.annotation):
-            raise InputError(
-                f"input '{name}' of workflow {self.name} must be {words(spec.annotation)}, "
-                f"not {shown(given[name])}"
-            )
-        return given[name]
+    def misfits(self, given: Mapping[str, Any]) -> list[Misfit]:
+        """All that does not fit with these inputs: the inputs, and the settings they go to."""
+        wrong = list(misfits_of_inputs(self.definition, self.document, given))
+        refused = {misfit.problem.where for misfit in wrong}
+        usable = {name: v for name, v in given.items() if f"inputs.{name}" not in refused}
+        values = self._fitting(usable)
+        for step in self.steps:
+            wrong += misfits_of_settings(step, self.document, values, usable)
+        return wrong
+
+    def _fitting(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        specs = {n: s for n, s in self.definition.inputs.items() if s.annotation is not Image}
+        values = {name: spec.default for name, spec in specs.items() if spec.has_default}
+        return values | {name: value for name, value in given.items() if name in specs}
 
     def needs(self, given: Mapping[str, Any] | None = None) -> tuple[Need, ...]:
         """What the workflow names outside of itself, with inputs as given or by default."""
@@ -116,16 +113,15 @@ class Plan:
             DefinitionError: a setting does not fit, or a block refuses it.
         """
         values = self.values(given)
-        problems: list[Problem] = []
+        problems = [misfit.problem for misfit in self.misfits(given)]
+        if problems:
+            raise DefinitionError(problems)
         blocks = []
         taken = {name: b for name, b in self.outputs.items() if outputs is None or name in outputs}
         for step in self.steps if outputs is None else self._looked_at(taken):
             place = replace(origin, workflow=self.name, step=step.name)
             try:
                 blocks.append((step, _make_block(step, values, host, place)))
-            except ValidationError as error:
-                prefix: Path = ("steps", step.index)
-                problems += problems_of(error, self.document, step.block.manifest, prefix)
             except (ValueError, LookupError) as error:
                 mark = self.document.mark(("steps", step.index))
                 problems.append(Problem(mark, f"steps.{step.name}", _text(error)))

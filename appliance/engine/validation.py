@@ -46,9 +46,14 @@ def problems_of(
     `prefix` is the path at which the validated data stands; `model` tells the known keys. What is
     due to fields that are not set yet, or may be, is left out.
     """
+    return [problem_of(details, document, model, prefix) for details in faults(error, unset)]
+
+
+def faults(error: ValidationError, unset: Collection[str] = ()) -> list[ErrorDetails]:
+    """What pydantic found, without what only follows from it or may be due to `unset` fields."""
     found = error.errors()
     return [
-        _problem(details, document, model, prefix)
+        details
         for details in found
         if not (unset and _may_be_due_to(unset, details)) and not _follows(details, found)
     ]
@@ -69,9 +74,10 @@ def _may_be_due_to(unset: Collection[str], details: ErrorDetails) -> bool:
     return (details["type"] in _OF_VALIDATORS and len(loc) < 2) or not loc or loc[0] in unset
 
 
-def _problem(
+def problem_of(
     details: ErrorDetails, document: Document, model: type[BaseModel], prefix: Path
 ) -> Problem:
+    """One thing that pydantic found, as a problem with its place in the document."""
     kind = details["type"]
     # Parts of the location that are not in the document are pydantic's own (the tags of unions).
     place: Path = prefix

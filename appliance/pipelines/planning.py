@@ -4,7 +4,10 @@ import os
 from collections.abc import Collection, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from appliance.engine.document import Document, dotted
+from appliance.engine.document import Path as Place
 from appliance.engine.errors import DefinitionError, InputError, Problem, suggestion
 from appliance.engine.plan import Need, Plan, load_plan
 from appliance.settings import Settings, SettingsError, read_text
@@ -35,22 +38,64 @@ def plan_pipelines(
     for name, pipeline in settings.pipelines.items():
         try:
             plan = plan_file(settings.workflow_path(name), blocks)
-            problems += unmet(plan.needs(pipeline.inputs), settings, models)
-            plan.values(pipeline.inputs)
         except DefinitionError as error:
             problems += error.problems
-        except (SettingsError, InputError) as error:
-            # Without a settings file the user named the workflow and its inputs himself.
+        except SettingsError as error:
+            # Without a settings file the user named the workflow himself.
             if settings.document is None:
                 raise
-            key = "workflow" if isinstance(error, SettingsError) else "inputs"
-            mark = settings.document.key_mark(("pipelines", name, key))
-            problems.append(Problem(mark, f"pipelines.{name}.{key}", str(error)))
+            mark = settings.document.key_mark(("pipelines", name, "workflow"))
+            problems.append(Problem(mark, f"pipelines.{name}.workflow", str(error)))
         else:
             plans[name] = plan
+            problems += unmet(plan.needs(pipeline.inputs), settings, models)
+            wrong = _wrong_inputs(plan, pipeline.inputs)
+            if wrong and settings.document is None:
+                raise InputError("\n".join(map(str, wrong)))
+            if settings.document is not None:
+                problems += [value.placed(settings.document, name) for value in wrong]
     if problems:
         raise DefinitionError(dict.fromkeys(problems))
     return plans
+
+
+@dataclass(frozen=True, slots=True)
+class _WrongInput:
+    """Something wrong with the inputs of a pipeline; `place` is where in them, if it is there."""
+
+    place: Place
+    what: str
+    unknown: bool
+    in_steps: tuple[str, ...]
+    workflow: str
+
+    def __str__(self) -> str:
+        """The sentence where there is no file that it stands in."""
+        named = f"input '{dotted(self.place)}': " if self.place and self.in_steps else ""
+        return f"{named}{self.sentence}"
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong, with the settings that the value goes to."""
+        if not self.in_steps:
+            return self.what
+        return f"{self.what} (at {' and '.join(self.in_steps)} of workflow {self.workflow})"
+
+    def placed(self, document: Document, pipeline: str) -> Problem:
+        """The problem where the value stands in the settings file."""
+        place = ("pipelines", pipeline, "inputs", *self.place)
+        at_key = self.unknown or not self.place
+        mark = document.key_mark(place) if at_key else document.mark(place)
+        return Problem(mark, dotted(place), self.sentence)
+
+
+def _wrong_inputs(plan: Plan, given: Mapping[str, Any]) -> list[_WrongInput]:
+    # One value may go to several steps, and be wrong for all of them for the same reason.
+    found: dict[tuple[Place, str, bool], list[str]] = {}
+    for misfit in plan.misfits(given):
+        in_steps = found.setdefault((misfit.path, misfit.problem.what, misfit.unknown), [])
+        in_steps += [misfit.in_step] if misfit.in_step else []
+    return [_WrongInput(*told, tuple(in_steps), plan.name) for told, in_steps in found.items()]
 
 
 @dataclass(frozen=True, slots=True)

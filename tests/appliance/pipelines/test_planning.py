@@ -10,8 +10,9 @@ from pydantic import Field
 from appliance.engine.errors import DefinitionError, InputError
 from appliance.pipelines.planning import check_files, plan_file, plan_pipelines
 from appliance.settings import Settings, SettingsError, read_settings, settings_for_run
-from blocks.block import BlockType, ConnectionName, Manifest, ModelName, block
+from blocks.block import BlockType, ConnectionName, Manifest, ModelName, ShapeManifest, block
 from blocks.data import Event, Frame, Image
+from blocks.geometry import Line
 
 MODELS = ("people-ssdlite", "cars-ssdlite")
 
@@ -56,9 +57,39 @@ class Tell:
         return Event("", "", "", frame.captured_at, {"count": count})
 
 
+class CrossManifest(ShapeManifest):
+    """Lines, and a bar."""
+
+    line: Line = Field(default=((0.0, 0.0), (1.0, 1.0)), description="A line.")
+    more: tuple[Line, ...] = Field(default=(), description="More lines.")
+    least: float = Field(default=0.5, ge=0, le=1, description="A bar.")
+
+
+@block("cross@1", CrossManifest)
+class Cross:
+    """Counts nothing."""
+
+    def __init__(self, manifest: CrossManifest) -> None: ...
+
+    def run(self, image: Image) -> Found:
+        """Look at an image."""
+        return Found(0)
+
+
 BLOCKS: dict[str, BlockType] = {
-    found.type: found for found in (vars(Find)["block_type"], vars(Tell)["block_type"])
+    found.type: found for found in (vars(cls)["block_type"] for cls in (Find, Tell, Cross))
 }
+CROSSING = """\
+version: 1
+name: people
+inputs:
+  image: {type: image}
+  line: {type: list, default: [[0, 0.5], [1, 0.5]]}
+  least: {type: number, default: 0.5}
+steps:
+  - {name: one, type: cross@1, image: $inputs.image, line: $inputs.line, least: $inputs.least}
+  - {name: two, type: cross@1, image: $inputs.image, more: [$inputs.line]}
+"""
 WORKFLOW = """\
 version: 1
 name: people
@@ -149,11 +180,43 @@ def test_a_missing_workflow_is_shown_in_the_settings() -> None:
 def test_an_input_that_does_not_fit_is_shown_in_the_settings() -> None:
     said = refusal(settings_of(SETTINGS + "    inputs: {modle: x}\n"))
     assert said == (
-        "appliance.yaml:9:5: pipelines.people.inputs: "
+        "appliance.yaml:9:14: pipelines.people.inputs.modle: "
         "workflow people has no input 'modle' (did you mean 'model'?)\n"
         "     9 |     inputs: {modle: x}\n"
-        "       |     ^"
+        "       |              ^"
     )
+
+
+def test_a_value_that_a_step_refuses_is_shown_in_the_settings_with_the_steps() -> None:
+    Path("workflows/people.yaml").write_text(CROSSING)
+    said = refusal(settings_of(SETTINGS + "    inputs: {line: [[0.3, 0.8]], least: 7}\n"))
+    assert said == (
+        "appliance.yaml:9:20: pipelines.people.inputs.line: a line is its two ends: "
+        "[[x, y], [x, y]]; this has 1 (at steps.one.line and steps.two.more.0 of workflow people)\n"
+        "     9 |     inputs: {line: [[0.3, 0.8]], least: 7}\n"
+        "       |                    ^\n"
+        "appliance.yaml:9:41: pipelines.people.inputs.least: this must be at most 1, not 7 "
+        "(at steps.one.least of workflow people)\n"
+        "     9 |     inputs: {line: [[0.3, 0.8]], least: 7}\n"
+        "       |                                         ^"
+    )
+
+
+def test_a_part_of_a_value_that_is_refused_is_shown_in_its_place() -> None:
+    Path("workflows/people.yaml").write_text(CROSSING)
+    lines = "    inputs:\n      line:\n      - [0.1, 0.5]\n      - [0.5]\n"
+    assert heads(refusal(settings_of(SETTINGS + lines))) == [
+        "appliance.yaml:12:9: pipelines.people.inputs.line.1: a point is [x, y]; this has 1 number "
+        "(at steps.one.line and steps.two.more.0 of workflow people)"
+    ]
+
+
+def test_a_check_says_of_inputs_what_a_start_would() -> None:
+    Path("workflows/people.yaml").write_text(CROSSING)
+    settings = settings_of(SETTINGS + "    inputs: {least: 7}\n")
+    checked = check_files([Path("workflows/people.yaml")], settings, BLOCKS, MODELS)
+    assert list(checked.refusals) == [refusal(settings)]
+    assert checked.lines == ("workflows/people.yaml: ok, 2 steps",)
 
 
 def test_an_input_that_is_missing_is_shown_at_the_pipeline() -> None:
@@ -204,7 +267,7 @@ def test_everything_wrong_with_all_pipelines_is_said_at_once() -> None:
         "workflows/cars.yaml:8:39: steps.tell.count: there is no step 'fnd' (did you mean 'find'?)",
         "appliance.yaml:13:11: pipelines.third.workflow: "
         "nowhere.yaml: there is no such workflow file",
-        "appliance.yaml:14:62: pipelines.fourth.inputs: "
+        "appliance.yaml:14:78: pipelines.fourth.inputs.model: "
         "input 'model' of workflow people must be a text, not 5",
     ]
 
@@ -239,6 +302,20 @@ def test_without_a_settings_file_a_wrong_input_is_one_sentence() -> None:
     settings = settings_for_run(Path("workflows/people.yaml"), "a.mp4", {"a": 1}, {})
     with pytest.raises(InputError, match=r"^workflow people has no input 'a' \(there is model\)$"):
         plan_pipelines(settings, BLOCKS, MODELS)
+
+
+def test_without_a_settings_file_every_wrong_input_is_named() -> None:
+    Path("workflows/people.yaml").write_text(CROSSING)
+    inputs = {"line": [[0.1, 0.5], [0.5]], "least": 7, "leest": 0.5}
+    settings = settings_for_run(Path("workflows/people.yaml"), "a.mp4", inputs, {})
+    with pytest.raises(InputError) as caught:
+        plan_pipelines(settings, BLOCKS, MODELS)
+    assert str(caught.value).splitlines() == [
+        "workflow people has no input 'leest' (did you mean 'least'?)",
+        "input 'line.1': a point is [x, y]; this has 1 number "
+        "(at steps.one.line and steps.two.more.0 of workflow people)",
+        "input 'least': this must be at most 1, not 7 (at steps.one.least of workflow people)",
+    ]
 
 
 def test_a_run_with_all_it_needs_is_planned() -> None:
