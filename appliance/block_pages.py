@@ -3,19 +3,27 @@
 import inspect
 import json
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum
-from typing import get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
-from appliance.engine.annotations import members, words
+from appliance.engine.annotations import members, shape_words, words
+from appliance.engine.definition import STEP_KEYS, StepSpec
 from appliance.engine.errors import InputError
+from appliance.engine.selectors import FRAME_FIELDS
 from appliance.engine.steps import unknown_block
-from blocks.block import BlockType, Parameter
+from blocks.block import BlockType, Names, Parameter
 
 WIDTH = 100
+SELECTORS = (
+    "What is set or wired is a value, or a selector that stands for one: $inputs.name, an input of "
+    "the workflow; $steps.step.output, what another step gives; and of the frame "
+    f"{', '.join(f'$frame.{name}' for name in FRAME_FIELDS)}. A setting takes values and "
+    "$inputs.name only. docs/architecture.md, section 3, has the whole language."
+)
 
 
 def block_list(blocks: Mapping[str, BlockType]) -> str:
@@ -46,6 +54,8 @@ def block_page(name: str, blocks: Mapping[str, BlockType]) -> str:
         _section("Settings", settings),
         _section("Inputs", inputs, _described(block.cls.run)),
         _section("Outputs", outputs, _result(block)),
+        _section("Every step", {key: _setting(StepSpec.model_fields[key]) for key in STEP_KEYS}),
+        _wrapped("", SELECTORS),
     ]
     return "\n\n".join(parts)
 
@@ -76,16 +86,48 @@ def _wrapped(head: str, text: str) -> str:
 
 
 def _setting(field: FieldInfo) -> str:
-    about = [part for part in (_choices(field.annotation), _default(field)) if part]
-    return f"{field.description or words(field.annotation)} ({'; '.join(about)})"
+    kind = _named(field.metadata) or _kind(field.annotation) + _limits(field.metadata)
+    about = [part for part in (kind, _default(field)) if part]
+    return f"{field.description or ''} ({'; '.join(about)})".lstrip()
 
 
-def _choices(annotation: object) -> str:
-    values: list[str] = []
+def _kind(annotation: Any) -> str:
+    """The type of a setting in words; that it may be nothing, its default says."""
+    kinds = []
     for part in members(annotation):
         if isinstance(part, type) and issubclass(part, Enum):
-            values += [str(choice.value) for choice in part]
-    return f"one of {', '.join(values)}" if values else ""
+            kinds.append(f"one of {', '.join(str(choice.value) for choice in part)}")
+        elif _is_list(part):
+            kinds.append(f"a list, each {_kind(get_args(part)[0])}")
+        elif part is not type(None):
+            kinds.append(words(part))
+    return " or ".join(kinds)
+
+
+def _is_list(part: Any) -> bool:
+    """Whether it is a list of any length, but for points, which have their own words."""
+    inner = get_args(part)[1:]
+    return get_origin(part) is tuple and inner == (Ellipsis,) and not shape_words(part)
+
+
+def _named(metadata: Iterable[Any]) -> str:
+    """`the name of a model`, for a setting that names something outside."""
+    return next((f"the name of a {mark.kind}" for mark in metadata if isinstance(mark, Names)), "")
+
+
+def _limits(metadata: Iterable[Any]) -> str:
+    """` 0..1`, ` from 0 on`, ` above 0`: where the numbers of a setting may lie."""
+    limits = {
+        key: value
+        for mark in metadata
+        for key in ("ge", "gt", "le", "lt")
+        if (value := getattr(mark, key, None)) is not None
+    }
+    if limits.keys() == {"ge", "le"}:
+        return f" {limits['ge']:g}..{limits['le']:g}"
+    told = {"ge": "from {:g} on", "gt": "above {:g}", "le": "up to {:g}", "lt": "below {:g}"}
+    texts = [text.format(limits[key]) for key, text in told.items() if key in limits]
+    return f" {', '.join(texts)}" if texts else ""
 
 
 def _default(field: FieldInfo) -> str:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import TypeAdapter, ValidationError
 
 from blocks.data import Detections, Image
+from blocks.geometry import Point
 
 _WORDS: dict[Any, str] = {
     Any: "any value",
@@ -24,6 +25,12 @@ _WORDS: dict[Any, str] = {
     str: "a text",
     type(None): "nothing",
 }
+
+_SHAPES: tuple[tuple[Any, str], ...] = (
+    (get_args(Point)[0], "a point [x, y]"),
+    (tuple[Point, Point], "two points [[x, y], [x, y]]"),
+    (tuple[Point, ...], "points [[x, y], [x, y], …]"),
+)
 
 INPUT_TYPES: dict[str, Any] = {
     "image": Image,
@@ -148,6 +155,12 @@ def _class(annotation: Any) -> type[Any] | None:
     return found if isinstance(found, type) else None
 
 
+def shape_words(part: Any) -> str:
+    """`two points [[x, y], [x, y]]` and so on; empty for what is no shape."""
+    # Compared, not looked up: what `Annotated` adds may have no hash.
+    return next((text for shape, text in _SHAPES if part == shape), "")
+
+
 def words(annotation: Any) -> str:
     """The type in plain words: `detections`, `a number`, `a text or nothing`."""
     parts = members(annotation)
@@ -156,6 +169,9 @@ def words(annotation: Any) -> str:
     (part,) = parts
     if get_origin(part) is Literal:
         return " or ".join(f"'{value}'" for value in get_args(part))
+    shape = shape_words(part)
+    if shape:
+        return shape
     if get_origin(part) is tuple:
         return f"many of {words(get_args(part)[0])}"
     found = _class(part)

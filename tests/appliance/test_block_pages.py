@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import pytest
 from pydantic import Field
@@ -11,8 +11,9 @@ from pydantic import Field
 from appliance.block_pages import WIDTH, block_list, block_page
 from appliance.engine.annotations import words
 from appliance.engine.errors import InputError
-from blocks.block import BlockType, Manifest, block
+from blocks.block import BlockType, Manifest, Names, block
 from blocks.data import Detections, Event, Frame, Image
+from blocks.geometry import Point
 from blocks.loading import load_blocks
 
 THERE_ARE = load_blocks()
@@ -28,15 +29,19 @@ class Side(Enum):
 class WeighManifest(Manifest):
     """Settings of every kind."""
 
-    table: str = Field(description="The table.")
-    most_kg: float = Field(default=2.5, description="More than this is left out, in kilograms.")
+    table: Annotated[str, Names("table")] = Field(description="The table.")
+    most_kg: float = Field(
+        default=2.5, gt=0, description="More than this is left out, in kilograms."
+    )
     side: Side = Field(default=Side.LEFT, description="Where it stands.")
     labels: tuple[str, ...] = Field(default=(), description="Only these.")
-    corner: tuple[float, float] = Field(default=(0.0, 0.5), description="A point.")
-    bar: float | None = Field(default=None, description="A bar.")
+    corner: Point = Field(default=(0.0, 0.5), description="A point.")
+    bar: float | None = Field(default=None, ge=0, le=1, description="A bar.")
     loud: bool = Field(default=False, description="Says everything.")
     tries: int = Field(
         default=0,
+        ge=0,
+        lt=9,
         description="How often it is tried again: a long text, which does not fit on one line of a "
         "terminal and goes on below.",
     )
@@ -124,16 +129,16 @@ def test_a_page_says_all_of_a_block() -> None:
         "By their size.\n"
         "\n"
         "Settings\n"
-        "  table    The table. (required)\n"
-        "  most_kg  More than this is left out, in kilograms. (default 2.5)\n"
+        "  table    The table. (the name of a table; required)\n"
+        "  most_kg  More than this is left out, in kilograms. (a number above 0; default 2.5)\n"
         "  side     Where it stands. (one of left, right; default left)\n"
-        "  labels   Only these. (may be left out)\n"
-        "  corner   A point. (default [0.0, 0.5])\n"
-        "  bar      A bar. (may be left out)\n"
-        "  loud     Says everything. (default false)\n"
+        "  labels   Only these. (a list, each a text; may be left out)\n"
+        "  corner   A point. (a point [x, y]; default [0.0, 0.5])\n"
+        "  bar      A bar. (a number 0..1; may be left out)\n"
+        "  loud     Says everything. (true or false; default false)\n"
         "  tries    How often it is tried again: a long text, which does not fit on one line of a "
         "terminal\n"
-        "           and goes on below. (default 0)\n"
+        "           and goes on below. (a whole number from 0 on, below 9; default 0)\n"
         "\n"
         "Inputs\n"
         "  `extra_kg` is added to each.\n"
@@ -143,7 +148,9 @@ def test_a_page_says_all_of_a_block() -> None:
         "Outputs\n"
         "  All in kilograms.\n"
         "  total_kg  a number\n"
-        "  heavy     detections"
+        "  heavy     detections\n"
+        "\n"
+        f"{every_step()}"
     )
 
 
@@ -160,8 +167,28 @@ def test_a_block_without_settings_and_inputs_has_none() -> None:
         "  Tell.\n"
         "\n"
         "Outputs\n"
-        "  An event, which goes to its connection."
+        "  An event, which goes to its connection.\n"
+        "\n"
+        f"{every_step()}"
     )
+
+
+def every_step() -> str:
+    """The end of each page."""
+    page = block_page("shout@1", BLOCKS)
+    return page[page.index("Every step\n") :]
+
+
+def test_a_page_ends_with_what_every_step_has_and_what_a_selector_is() -> None:
+    keys, selectors = every_step().split("\n\n")
+    assert [line.split()[0] for line in keys.splitlines() if re.match(r"  \w", line)] == [
+        "name", "type", "when", "on_error",
+    ]  # fmt: skip
+    assert (
+        "hangs on the step, or the whole\n            pipeline. ('skip' or 'stop'; default" in keys
+    )
+    for text in ("$inputs.name", "$steps.step.output", "$frame.camera", "docs/architecture.md"):
+        assert text in selectors
 
 
 def test_without_a_version_the_newest_is_shown() -> None:
@@ -223,6 +250,16 @@ def split(page: str) -> list[str]:
         assert found
         parts.append(f"\n{rest}")
     return [page, *reversed(parts)]
+
+
+@pytest.mark.parametrize("type_", THERE_ARE)
+def test_a_setting_says_of_which_type_it_is(type_: str) -> None:
+    for name, field in THERE_ARE[type_].manifest.model_fields.items():
+        shown = " ".join(block_page(type_, THERE_ARE).split())
+        kind = shown.partition(field.description or "?")[2].partition(";")[0]
+        assert re.match(r" \((a |one of |two points |points |true or false|the name of )", kind), (
+            name
+        )
 
 
 @pytest.mark.parametrize("type_", THERE_ARE)

@@ -21,6 +21,7 @@ from appliance.engine.annotations import (
     writable,
 )
 from blocks.data import Detections, Image
+from blocks.geometry import Line, Point, Polygon
 
 
 class Colour(StrEnum):
@@ -199,6 +200,10 @@ def test_a_type_says_whether_images_are_in_it_and_may_be(
         (dict[str, int], "a mapping"),
         (Mapping[str, Any], "a mapping"),
         (Detections, "detections"),
+        (Point, "a point [x, y]"),
+        (Line, "two points [[x, y], [x, y]]"),
+        (Polygon | None, "points [[x, y], [x, y], …] or nothing"),
+        (tuple[Annotated[str, {}], ...], "many of a text"),
         (Any, "any value"),
         (NDArray[np.float32], "ndarray"),
         ("later", "later"),
