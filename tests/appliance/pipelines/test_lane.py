@@ -33,9 +33,10 @@ class FrailManifest(Manifest):
 
 
 class Seen(NamedTuple):
-    """What it saw."""
+    """What it saw; of what type the thing is, nobody knows before it comes."""
 
     sequence: int
+    thing: Any
 
 
 @block("frail@1", FrailManifest)
@@ -49,7 +50,7 @@ class Frail:
         """Look at a frame."""
         if frame.sequence in self._breaks_at:
             raise ValueError(f"frame {frame.sequence} is odd")
-        return Seen(frame.sequence)
+        return Seen(frame.sequence, image)
 
 
 class SayManifest(Manifest):
@@ -86,7 +87,8 @@ version: 1
 name: people
 inputs: {image: {type: image}}
 steps:
-  - {name: bad, type: say@1, data: {picture: $inputs.image}}
+  - {name: look, type: frail@1, image: $inputs.image}
+  - {name: bad, type: say@1, data: {picture: $steps.look.thing}}
   - {name: good, type: say@1, data: {n: $frame.sequence}}
 """
 
