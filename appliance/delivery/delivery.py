@@ -77,6 +77,9 @@ class Delivery:
         self._failures = 0
         self._pause_s = 0.0
         self._opened_at_s = 0.0
+        # How many rows are sent at once. After a failure it begins again with one: a peer that cuts
+        # the line at a bad row takes the answers to all others with it, each time anew.
+        self._at_once = BATCH
 
     def status(self) -> DeliveryStatus:
         """How it stands; may be read by any thread."""
@@ -115,7 +118,7 @@ class Delivery:
                 return
 
     def _turn(self) -> _Turn:
-        rows = self._outbox.due(self.name, self._clock.now(), BATCH)
+        rows = self._outbox.due(self.name, self._clock.now(), self._at_once)
         try:
             self._be_open()
             if not rows:
@@ -182,6 +185,7 @@ class Delivery:
         if gone is not None:
             self._fail(unsent, gone)
             return _Turn.FAILED
+        self._at_once = min(BATCH, self._at_once * 2)
         if not refused:
             self._last_error = ""
         return _Turn.SENT
@@ -189,6 +193,7 @@ class Delivery:
     def _fail(self, rows: Sequence[Row], gone: Unavailable) -> None:
         """Postpone the rows, and begin again with a new connection after a pause."""
         self._close()
+        self._at_once = 1
         bound_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(self._failures, 10))
         self._pause_s = bound_s * self._jitter()
         self._last_error = str(gone)

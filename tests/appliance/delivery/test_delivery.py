@@ -161,7 +161,7 @@ def test_order_is_kept_over_a_failure_and_the_rest_is_sent_once(
     peer.answers = {}
     clock.at_s += 0.5
     delivery.deliver(stopped)
-    assert peer.tries == [[0, 1, 2, 3], [1, 2]]
+    assert peer.tries == [[0, 1, 2, 3], [1], [2]]
     assert peer.opened == 2
 
 
@@ -255,6 +255,33 @@ def test_a_stop_ends_in_its_time_though_more_waits(
     put(1000)
     Delivery(slow, "plant", outbox, clock, drain_s=3.0).deliver(stopped)
     assert len(slow.tries) == 2
+
+
+def test_a_peer_that_cuts_the_line_at_a_bad_row_costs_that_row_only(
+    outbox: Outbox, put: Put, clock: ManualClock, stopped: threading.Event
+) -> None:
+    class CutsTheLine(Peer):
+        """As when a reset takes the answers to all others with it."""
+
+        def send(self, batch: Sequence[Row]) -> Sequence[Outcome]:
+            asked = [json.loads(row.body)["data"]["n"] for row in batch]
+            if 3 in asked and len(asked) > 1:
+                self.tries.append(asked)
+                raise Unavailable("the line was cut")
+            return super().send(batch)
+
+    peer = CutsTheLine()
+    peer.answers = {3: Refused("not this one")}
+    put(8)
+    delivery = Delivery(peer, "plant", outbox, clock, jitter=lambda: 0.5)
+    for _ in range(7):
+        delivery._turn()
+        clock.at_s += 60.0
+    outbox.writer(stopped)
+    assert sorted(peer.got) == [0, 1, 2, 4, 5, 6, 7]
+    assert outbox.totals()["plant"] == Totals(emitted=8, delivered=7, dead=1)
+    # One, then twice as many each time that all goes well.
+    assert [len(tried) for tried in peer.tries] == [8, 1, 2, 4, 1, 2, 2]
 
 
 def test_a_connection_that_holds_is_well_again_though_nothing_is_sent(
