@@ -7,10 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.mosquitto_broker import MosquittoBroker
 from tests.system.processes import Appliance, Subscriber, wait_for
-
-KILLS = 5
 
 WORKFLOW = """\
 version: 1
@@ -63,8 +63,11 @@ def settled(appliance: Appliance, folder: Path) -> dict[str, int]:
     return totals if totals["pending"] == 0 else {}
 
 
+@pytest.mark.parametrize(
+    "kills", [5, pytest.param(40, marks=[pytest.mark.long, pytest.mark.timeout(900)])]
+)
 def test_events_survive_kills_of_the_daemon_and_a_broker_that_is_down_at_its_start(
-    appliance: Appliance, short_clip: Path, mosquitto: MosquittoBroker, tmp_path: Path
+    kills: int, appliance: Appliance, short_clip: Path, mosquitto: MosquittoBroker, tmp_path: Path
 ) -> None:
     settings = configured(tmp_path, short_clip, mosquitto)
     mosquitto.kill()
@@ -75,7 +78,7 @@ def test_events_survive_kills_of_the_daemon_and_a_broker_that_is_down_at_its_sta
     mosquitto.start()
     witness = Subscriber(mosquitto.host, mosquitto.port)
     chance = random.Random(7)
-    for _ in range(KILLS):
+    for _ in range(kills):
         daemon = appliance.start("serve", "--config", settings)
         enough = len(set(witness.ids())) + chance.randrange(1, 30)
         wait_for(partial(witness.has, enough), "more events")
