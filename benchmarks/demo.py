@@ -148,7 +148,7 @@ def by_plain_loop(detector: Detector, confidence: float, clip: Path, frames: int
             at_s = float(picture.time or 0.0)
             image = image_of(picture, codec.name)
             found = detector.detect(image, confidence)
-            tracker.run(Frame(CAMERA, sequence, at_s, at_s, image), found)
+            tracker.run(Frame(CAMERA, at_s, at_s, sequence=sequence, image=image), found)
             watch.seen()
             if watch.enough.is_set():
                 break

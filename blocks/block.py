@@ -6,12 +6,13 @@ outputs the fields of what `run` returns; `@block` reads them, and the engine ch
 
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import UnionType
 from typing import (
     Annotated,
     Any,
+    Literal,
     Protocol,
     TypeVar,
     Union,
@@ -22,7 +23,7 @@ from typing import (
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from blocks.data import Detections, Event, Frame, Image
+from blocks.data import Detections, Event, Frame, Image, Moment
 from blocks.geometry import Units
 
 
@@ -35,6 +36,25 @@ class Names:
 
 ModelName = Annotated[str, Field(min_length=1), Names("model")]
 ConnectionName = Annotated[str, Field(min_length=1), Names("connection")]
+
+
+class Resets:
+    """Marks a setting with which the state of a block is worth nothing once it changes."""
+
+    def __repr__(self) -> str:
+        return "RESETS"
+
+
+RESETS = Resets()
+
+
+class State(BaseModel):
+    """What a block must not forget by a restart: one frozen model, replaced, never changed.
+
+    A block that has a state says `state: MyState` in its class, and sets it in its constructor.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Manifest(BaseModel):
@@ -152,11 +172,16 @@ class Parameter:
     default: Any = None
 
 
+Scope = Literal["lane", "pipeline"]
+
+
 @dataclass(frozen=True, slots=True)
 class BlockType:
     """A registered block, as the engine sees it.
 
-    `arguments` are the parameters of `run` in their order: inputs by name, all else is the frame.
+    `arguments` are the parameters of `run` in their order: those in `inputs` are wired, those in
+    `given` are the frame or the moment. `batched` are the inputs that `run_many` takes as a
+    sequence; None if there is no `run_many`. `state` is the model of what survives a restart.
     """
 
     name: str
@@ -166,25 +191,59 @@ class BlockType:
     inputs: Mapping[str, Parameter]
     outputs: Mapping[str, Any]
     arguments: tuple[str, ...]
+    given: Mapping[str, type[Any]]
     constructor: Mapping[str, type[Any]]
     emits: bool
+    batched: frozenset[str] | None = None
+    state: type[State] | None = None
+    remembers: bool = False
+    scope: Scope = "lane"
+    commands: tuple[str, ...] = ()
 
     @property
     def type(self) -> str:
         """The name a workflow file uses: `name@version`."""
         return f"{self.name}@{self.version}"
 
+    @property
+    def ticks(self) -> bool:
+        """Whether it may have something to do when no frame comes."""
+        return hasattr(self.cls, "tick")
+
 
 T = TypeVar("T")
 _TYPE = re.compile(r"([a-z][a-z0-9_]*)@([1-9][0-9]*)")
+# Methods of a block that are called without a frame, and what else they are given.
+_TURNS = {"tick": ("now",), "stop": ("now",), "command": ("now", "name", "value")}
 
 
-def block(type_: str, manifest: type[Manifest]) -> Callable[[type[T]], type[T]]:
+def block(
+    type_: str, manifest: type[Manifest], *, remembers: bool = False, scope: Scope = "lane"
+) -> Callable[[type[T]], type[T]]:
     """Make a class a block called `name@version`.
 
     The class has `__init__(self, manifest, …)`, further parameters being bound by their types
-    (Host, Origin), and `run`, whose parameters are its inputs; one of type Frame is bound by the
-    engine. `run` returns a NamedTuple of outputs, or an Event (a sink); None is: all absent.
+    (Host, Origin), and `run`, whose parameters are its inputs; one of type Frame or Moment is bound
+    by the engine. `run` returns a NamedTuple of outputs, or an Event (a sink); None is: all absent.
+    An output of type `tuple[X, ...]` is many: blocks that take one X run once for each.
+
+    Beside `run` it may have, all with the same outputs:
+
+    - `run_many`, with the parameters of `run`, some of them sequences: one call for all elements
+      of a step that runs once for each. It returns a sequence of what `run` returns.
+    - `next_at(now: Moment) -> float | None` and `tick(now: Moment)`: when, in `at_s`, it has
+      something to do though no frame comes.
+    - `command(now: Moment, name: Literal[…], value: Any)`: what others may ask of it.
+    - `stop(now: Moment)`: the last turn of all.
+
+    `awake_until`, a property, may ask for every frame until that time in `at_s`.
+
+    Args:
+        type_: Name and version.
+        manifest: The model of its settings.
+        remembers: It keeps something from turn to turn (a block with a `state` does so anyway), so
+            it cannot run once for each.
+        scope: `pipeline` if one instance stands for all cameras of a pipeline.
 
     Raises:
         TypeError: the class does not keep to that.
@@ -194,7 +253,10 @@ def block(type_: str, manifest: type[Manifest]) -> Callable[[type[T]], type[T]]:
         match = _TYPE.fullmatch(type_)
         if not match:
             raise TypeError(f"{cls.__qualname__}: a block's type is name@version, not {type_!r}")
-        cls.block_type = _describe(cls, match[1], int(match[2]), manifest)  # type: ignore[attr-defined]  # given here
+        found = _describe(cls, match[1], int(match[2]), manifest)
+        kept = remembers or found.state is not None or found.ticks or scope == "pipeline"
+        found = replace(found, remembers=kept, scope=scope)
+        cls.block_type = found  # type: ignore[attr-defined]  # given here
         return cls
 
     return register
@@ -207,6 +269,7 @@ def _describe(cls: type[Any], name: str, version: int, manifest: type[Manifest])
     hints = get_type_hints(run, include_extras=True)
     result = _without_none(hints.pop("return", None))
     inputs: dict[str, Parameter] = {}
+    given: dict[str, type[Any]] = {}
     parameters = list(inspect.signature(run).parameters.values())[1:]
     for parameter in parameters:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
@@ -215,11 +278,12 @@ def _describe(cls: type[Any], name: str, version: int, manifest: type[Manifest])
             raise TypeError(f"{cls.__qualname__}.run: {parameter.name} may not be keyword-only")
         if parameter.name not in hints:
             raise TypeError(f"{cls.__qualname__}.run: the parameter {parameter.name} has no type")
-        if hints[parameter.name] is Frame:
+        annotation = hints[parameter.name]
+        if annotation in (Frame, Moment):
+            given[parameter.name] = annotation
             continue
         required = parameter.default is inspect.Parameter.empty
         default = None if required else parameter.default
-        annotation = hints[parameter.name]
         inputs[parameter.name] = Parameter(parameter.name, annotation, required, default)
     clash = set(inputs) & set(manifest.model_fields)
     if clash:
@@ -232,8 +296,12 @@ def _describe(cls: type[Any], name: str, version: int, manifest: type[Manifest])
         inputs=inputs,
         outputs=_outputs(cls, result),
         arguments=tuple(parameter.name for parameter in parameters),
+        given=given,
         constructor=_constructor(cls),
         emits=result is Event,
+        batched=_batched(cls),
+        state=_state(cls),
+        commands=_commands(cls),
     )
 
 
@@ -249,6 +317,46 @@ def _outputs(cls: type[Any], result: Any) -> dict[str, Any]:
     if isinstance(result, type) and issubclass(result, tuple) and hasattr(result, "_fields"):
         return get_type_hints(result, include_extras=True)
     raise TypeError(f"{cls.__qualname__}.run: returns a NamedTuple of outputs, or an Event")
+
+
+def _batched(cls: type[Any]) -> frozenset[str] | None:
+    """The inputs that `run_many` takes as sequences; None if there is no `run_many`."""
+    run_many = getattr(cls, "run_many", None)
+    if run_many is None:
+        return None
+    if list(inspect.signature(run_many).parameters) != list(inspect.signature(cls.run).parameters):
+        raise TypeError(f"{cls.__qualname__}.run_many: its parameters are called as those of run")
+    hints, single = get_type_hints(run_many), get_type_hints(cls.run)
+    names = single.keys() - {"return"}
+    found = {n for n in names if get_origin(hints.get(n)) is Sequence and hints[n] != single[n]}
+    if not found:
+        raise TypeError(f"{cls.__qualname__}.run_many: at least one parameter is a Sequence[…]")
+    return frozenset(found)
+
+
+def _state(cls: type[Any]) -> type[State] | None:
+    state = get_type_hints(cls).get("state")
+    if state is None:
+        return None
+    if not (isinstance(state, type) and issubclass(state, State)):
+        raise TypeError(f"{cls.__qualname__}.state: its type is a State")
+    return state
+
+
+def _commands(cls: type[Any]) -> tuple[str, ...]:
+    """The names of its commands; on the way, the form of all that is called without a frame."""
+    for method, wanted in _TURNS.items():
+        function = getattr(cls, method, None)
+        if function and tuple(inspect.signature(function).parameters)[1:] != wanted:
+            raise TypeError(f"{cls.__qualname__}.{method}: takes ({', '.join(wanted)})")
+    if hasattr(cls, "tick") != hasattr(cls, "next_at"):
+        raise TypeError(f"{cls.__qualname__}: tick and next_at go together")
+    if not hasattr(cls, "command"):
+        return ()
+    names = get_type_hints(cls.command).get("name")
+    if get_origin(names) is not Literal:
+        raise TypeError(f"{cls.__qualname__}.command: `name` is a Literal of the commands")
+    return get_args(names)
 
 
 def _constructor(cls: type[Any]) -> dict[str, type[Any]]:

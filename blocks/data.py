@@ -4,7 +4,7 @@ Units: pixels of the frame for coordinates, x to the right and y downward; secon
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal, Self
 
@@ -177,8 +177,8 @@ def _yuv_to_rgb(matrix: Matrix, *, full_range: bool) -> NDArray[np.float32]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Frame:
-    """One picture of a camera, and when it was taken: the one thing that enters a workflow.
+class Moment:
+    """When a turn takes place, and on which camera; a frame is a moment with a picture.
 
     `at_s` are seconds on the source's own line, never going back: all durations use it.
     `captured_at` is UTC in seconds since 1970: the label of events. `clock` says whether the
@@ -186,11 +186,43 @@ class Frame:
     """
 
     camera: str
-    sequence: int
     at_s: float
     captured_at: float
-    image: Image
     clock: ClockState = "synchronised"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame(Moment):
+    """One picture of a camera, and when it was taken: the one thing that enters a workflow.
+
+    `sequence` counts the frames of a camera.
+    """
+
+    _: KW_ONLY
+    sequence: int
+    image: Image
+
+
+class Columns:
+    """Says of detections which further columns their `data` has, and of what type their values are.
+
+    `Annotated[Detections, Columns(direction=str)]` as an output of a block lets conditions ask for
+    `d.direction`. Columns of the detections that come in need not be named: they are passed on.
+    """
+
+    __slots__ = ("types",)
+
+    def __init__(self, **types: type) -> None:
+        self.types: Mapping[str, type] = MappingProxyType(types)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Columns) and self.types == other.types
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.types.items()))
+
+    def __repr__(self) -> str:
+        return f"Columns({', '.join(f'{n}={kind.__name__}' for n, kind in self.types.items())})"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -279,6 +311,11 @@ class Detections:
     def with_tracker_id(self, tracker_id: NDArray[np.int64]) -> Self:
         """The same boxes with other tracker ids, (N,)."""
         return replace(self, tracker_id=tracker_id)
+
+    def seen_from(self, image: Image) -> Self:
+        """The same finds in the pixels of an image that was cut from the frame."""
+        corners = image.from_frame(self.xyxy.reshape(-1, 2)).reshape(-1, 4)
+        return replace(self, xyxy=np.asarray(corners, np.float32))
 
     def as_rows(self) -> list[dict[str, Any]]:
         """A plain dict for each box: label, confidence, box, tracker_id where there is one.

@@ -64,4 +64,4 @@ def frame(
     """
     width, height = size
     pixels = image or Image.from_bgr(np.zeros((height, width, 3), np.uint8))
-    return Frame(camera, sequence, at_s, EPOCH_S + at_s, pixels, clock)
+    return Frame(camera, at_s, EPOCH_S + at_s, clock, sequence=sequence, image=pixels)

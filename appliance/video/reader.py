@@ -174,7 +174,9 @@ class VideoReader:
         except (av.FFmpegError, ValueError):
             return Undecodable(f"its pixel format {result.format.name} cannot be converted")
         captured_at = (self._began_at or 0.0) + at_s
-        return Frame(self._camera, sequence, self._begin_s + at_s, captured_at, image)
+        return Frame(
+            self._camera, self._begin_s + at_s, captured_at, sequence=sequence, image=image
+        )
 
     def _stamp_s(self, picture: av.VideoFrame) -> float | None:
         if self._untimed:

@@ -18,7 +18,7 @@ INFO = StreamInfo("h264", 64, 48, 10.0, 100, 10.0, live=False)
 
 def turn(number: int, events: int = 0, **outputs: Any) -> Turn:
     image = Image.from_bgr(np.zeros((4, 4, 3), np.uint8))
-    frame = Frame("source", number, number / 10, 1000.0 + number / 10, image)
+    frame = Frame("source", number / 10, 1000.0 + number / 10, sequence=number, image=image)
     emitted = tuple(Event("local", "count.crossed", "x", 1000.0, {}) for _ in range(events))
     return Turn(frame, emitted, outputs, ())
 

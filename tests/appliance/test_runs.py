@@ -157,7 +157,7 @@ def test_a_picture_that_comes_while_the_video_is_closed_is_left_out(tmp_path: Pa
 
     def write() -> None:
         for number in range(300):
-            frame = Frame("source", number, number / 10, number / 10, image)
+            frame = Frame("source", number / 10, number / 10, sequence=number, image=image)
             recorder.write(Turn(frame, (), {"annotated": image}, ()))
             begun.set()
 

@@ -17,4 +17,4 @@ settings.load_profile("unhurried")
 def frame_at() -> Callable[[float], Frame]:
     """Makes a black frame of 640 x 480 pixels taken at a time."""
     image = Image.from_bgr(np.zeros((480, 640, 3), np.uint8))
-    return lambda at_s: Frame("gate", round(at_s * 1000), at_s, 1.7e9 + at_s, image)
+    return lambda at_s: Frame("gate", at_s, 1.7e9 + at_s, sequence=round(at_s * 1000), image=image)

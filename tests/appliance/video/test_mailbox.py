@@ -16,7 +16,7 @@ PATIENCE_S = 10.0
 
 def make_frame(sequence: int) -> Frame:
     image = Image.from_bgr(np.zeros((2, 2, 3), np.uint8))
-    return Frame("gate", sequence, sequence / 25, 1000 + sequence / 25, image)
+    return Frame("gate", sequence / 25, 1000 + sequence / 25, sequence=sequence, image=image)
 
 
 @contextmanager

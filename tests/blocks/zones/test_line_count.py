@@ -31,7 +31,9 @@ def walk(block: LineCount, *ys: float, x: float = 320, tracker_id: int = 1) -> t
     image = Image.from_bgr(np.zeros((480, 640, 3), np.uint8))
     for i, y in enumerate(ys):
         at_s = i * 0.1
-        answer = block.run(Frame("gate", i, at_s, at_s, image), standing((tracker_id, x, y)))
+        answer = block.run(
+            Frame("gate", at_s, at_s, sequence=i, image=image), standing((tracker_id, x, y))
+        )
     return answer.total_in, answer.total_out
 
 
