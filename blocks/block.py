@@ -66,7 +66,7 @@ class Manifest(BaseModel):
 class ShapeManifest(Manifest):
     """Settings with lines or zones in them, and what their numbers count."""
 
-    units: Units = Field(
+    units: Annotated[Units, RESETS] = Field(
         default=Units.RELATIVE, description="`relative` (0..1 of the frame) or `pixels`."
     )
 
@@ -182,6 +182,7 @@ class BlockType:
     `arguments` are the parameters of `run` in their order: those in `inputs` are wired, those in
     `given` are the frame or the moment. `batched` are the inputs that `run_many` takes as a
     sequence; None if there is no `run_many`. `state` is the model of what survives a restart.
+    `example` are steps in YAML that show it at work on `$inputs.image`; empty if there are none.
     """
 
     name: str
@@ -199,6 +200,7 @@ class BlockType:
     remembers: bool = False
     scope: Scope = "lane"
     commands: tuple[str, ...] = ()
+    example: str = ""
 
     @property
     def type(self) -> str:
@@ -213,8 +215,13 @@ class BlockType:
 
 T = TypeVar("T")
 _TYPE = re.compile(r"([a-z][a-z0-9_]*)@([1-9][0-9]*)")
-# Methods of a block that are called without a frame, and what else they are given.
-_TURNS = {"tick": ("now",), "stop": ("now",), "command": ("now", "name", "value")}
+# Methods of a block that are called without a frame, and what they are given.
+_TURNS = {
+    "next_at": ("now",),
+    "tick": ("now",),
+    "stop": ("now",),
+    "command": ("now", "name", "value"),
+}
 
 
 def block(
@@ -236,13 +243,16 @@ def block(
     - `command(now: Moment, name: Literal[…], value: Any)`: what others may ask of it.
     - `stop(now: Moment)`: the last turn of all.
 
-    `awake_until`, a property, may ask for every frame until that time in `at_s`.
+    `awake_until`, a property, may ask for every frame until that time in `at_s`; None asks nothing.
+
+    The class may say `example = "…"`: steps of a workflow file that show it at work, with
+    those before it that it needs, up to `$inputs.image`.
 
     Args:
         type_: Name and version.
         manifest: The model of its settings.
-        remembers: It keeps something from turn to turn (a block with a `state` does so anyway), so
-            it cannot run once for each.
+        remembers: It keeps something from turn to turn, so it cannot run once for each. A block
+            with a `state`, or with turns that need no frame, does so anyway.
         scope: `pipeline` if one instance stands for all cameras of a pipeline.
 
     Raises:
@@ -254,7 +264,8 @@ def block(
         if not match:
             raise TypeError(f"{cls.__qualname__}: a block's type is name@version, not {type_!r}")
         found = _describe(cls, match[1], int(match[2]), manifest)
-        kept = remembers or found.state is not None or found.ticks or scope == "pipeline"
+        turns = any(hasattr(cls, method) for method in _TURNS)
+        kept = remembers or found.state is not None or turns or scope == "pipeline"
         found = replace(found, remembers=kept, scope=scope)
         cls.block_type = found  # type: ignore[attr-defined]  # given here
         return cls
@@ -302,6 +313,7 @@ def _describe(cls: type[Any], name: str, version: int, manifest: type[Manifest])
         batched=_batched(cls),
         state=_state(cls),
         commands=_commands(cls),
+        example=_example(cls),
     )
 
 
@@ -357,6 +369,13 @@ def _commands(cls: type[Any]) -> tuple[str, ...]:
     if get_origin(names) is not Literal:
         raise TypeError(f"{cls.__qualname__}.command: `name` is a Literal of the commands")
     return get_args(names)
+
+
+def _example(cls: type[Any]) -> str:
+    example = getattr(cls, "example", "")
+    if not isinstance(example, str):
+        raise TypeError(f"{cls.__qualname__}.example: is a text, the steps of a workflow file")
+    return inspect.cleandoc(example)
 
 
 def _constructor(cls: type[Any]) -> dict[str, type[Any]]:

@@ -99,7 +99,7 @@ class Image:
         return np.asarray(xyxy * factor + shift, np.float32)
 
     def from_frame(self, points: NDArray[Any]) -> NDArray[np.float64]:
-        """Points (N, 2) given in pixels of the frame, in pixels of this image."""
+        """Points (…, 2) given in pixels of the frame, in pixels of this image."""
         return (np.asarray(points, np.float64) - self.offset) / self.scale
 
     def _keep(self, key: tuple[str, int, int], make: Callable[[], Pixels]) -> Pixels:
@@ -313,9 +313,16 @@ class Detections:
         return replace(self, tracker_id=tracker_id)
 
     def seen_from(self, image: Image) -> Self:
-        """The same finds in the pixels of an image that was cut from the frame."""
+        """The same finds, boxes and keypoints, in the pixels of an image cut from the frame.
+
+        Masks stay those of the frame, and the finds stay all, also those outside of the image.
+        """
         corners = image.from_frame(self.xyxy.reshape(-1, 2)).reshape(-1, 4)
-        return replace(self, xyxy=np.asarray(corners, np.float32))
+        keypoints = self.keypoints
+        if keypoints is not None:
+            keypoints = keypoints.astype(np.float32)
+            keypoints[..., :2] = image.from_frame(keypoints[..., :2])
+        return replace(self, xyxy=np.asarray(corners, np.float32), keypoints=keypoints)
 
     def as_rows(self) -> list[dict[str, Any]]:
         """A plain dict for each box: label, confidence, box, tracker_id where there is one.

@@ -68,6 +68,9 @@ _ANCHORS: dict[Anchor, tuple[float, float]] = {
 def _corners(value: Any) -> tuple[Any, ...]:
     if not _is_list_of_lists(value):
         raise ValueError("corners are [x, y] pairs, such as [[0.1, 0.1], [0.9, 0.1], [0.5, 0.9]]")
+    # What is wrong with a point, the point says; here all are pairs, and too few.
+    if len(value) < 3 and all(isinstance(p, list | tuple) and len(p) == 2 for p in value):
+        raise ValueError(f"a zone takes at least three corners [x, y]; this has {len(value)}")
     return tuple(value)
 
 

@@ -52,11 +52,33 @@ class Annotated(NamedTuple):
     image: Image
 
 
-@block("annotate@1", AnnotateManifest)
+@block("annotate@1", AnnotateManifest, remembers=True)
 class Annotate:
     """Draws boxes, names, paths, lines, zones and counts on the image.
 
     A tracker id keeps its colour; without ids, a label does.
+    """
+
+    example = """
+        - name: people
+          type: object_detection@1
+          image: $inputs.image
+          model: people-ssdlite
+          labels: [person]
+        - name: tracks
+          type: byte_track@1
+          detections: $steps.people.detections
+        - name: gate
+          type: line_count@1
+          detections: $steps.tracks.detections
+          line: [[0.1, 0.6], [0.9, 0.6]]
+        - name: picture
+          type: annotate@1
+          image: $inputs.image
+          detections: $steps.tracks.detections
+          counts: {in: $steps.gate.total_in, out: $steps.gate.total_out}
+          lines: [[[0.1, 0.6], [0.9, 0.6]]]
+          paths_s: 2.0
     """
 
     def __init__(self, manifest: AnnotateManifest) -> None:

@@ -40,6 +40,15 @@ class ObjectDetection:
         ValueError: the model does not know one of the labels.
     """
 
+    example = """
+        - name: people
+          type: object_detection@1
+          image: $inputs.image
+          model: people-ssdlite
+          confidence: 0.4
+          labels: [person]
+    """
+
     def __init__(self, manifest: ObjectDetectionManifest, host: Host) -> None:
         self._confidence = manifest.confidence
         self._detector = host.detector(manifest.model)

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from blocks.block import ConnectionName, Manifest, Origin, Template, block
-from blocks.data import Event, Frame
+from blocks.data import Event, Moment
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -27,17 +27,30 @@ class ConsoleManifest(Manifest):
 class ConsoleSink:
     """Prints a line: time, workflow and step, the text, the data."""
 
+    example = """
+        - name: people
+          type: object_detection@1
+          image: $inputs.image
+          model: people-ssdlite
+          labels: [person]
+        - name: seen
+          type: console@1
+          when: size(steps.people.detections) > 0
+          text: somebody at {camera}
+          data: {people: $steps.people.detections}
+    """
+
     def __init__(self, manifest: ConsoleManifest, origin: Origin) -> None:
         self._manifest = manifest
         self._origin = origin
 
-    def run(self, frame: Frame, data: Mapping[str, Any] = _NOTHING) -> Event:
+    def run(self, moment: Moment, data: Mapping[str, Any] = _NOTHING) -> Event:
         """`data` is printed after the text; a `label` in it may be named in the text."""
         return Event(
             connection=self._manifest.connection,
             type=self._origin.fill("{workflow}.{step}"),
             subject=self._origin.fill(self._manifest.text, label=str(data.get("label", ""))),
-            time=frame.captured_at,
+            time=moment.captured_at,
             data=data,
-            clock=frame.clock,
+            clock=moment.clock,
         )

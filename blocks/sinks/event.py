@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import Field
 
 from blocks.block import ConnectionName, Manifest, Origin, Template, block
-from blocks.data import Event, Frame
+from blocks.data import Event, Moment
 
 
 class EventManifest(Manifest):
@@ -28,18 +28,39 @@ class EventSink:
     In a database it is a row of the table `events`.
     """
 
+    example = """
+        - name: people
+          type: object_detection@1
+          image: $inputs.image
+          model: people-ssdlite
+          labels: [person]
+        - name: tracks
+          type: byte_track@1
+          detections: $steps.people.detections
+        - name: gate
+          type: line_count@1
+          detections: $steps.tracks.detections
+          line: [[0.1, 0.6], [0.9, 0.6]]
+        - name: crossed
+          type: event@1
+          when: steps.gate.crossed_in > 0
+          connection: site
+          event_type: gate.entered
+          data: {total: $steps.gate.total_in, at: $frame.captured_at}
+    """
+
     def __init__(self, manifest: EventManifest, origin: Origin) -> None:
         self._manifest = manifest
         self._origin = origin
 
-    def run(self, frame: Frame, data: Mapping[str, Any]) -> Event:
+    def run(self, moment: Moment, data: Mapping[str, Any]) -> Event:
         """`data` is what the event says; a `label` in it may be named in the type."""
         label = str(data.get("label", ""))
         return Event(
             connection=self._manifest.connection,
             type=self._origin.fill(self._manifest.event_type, label=label),
             subject=self._origin.fill("{camera}/{step}"),
-            time=frame.captured_at,
+            time=moment.captured_at,
             data=data,
-            clock=frame.clock,
+            clock=moment.clock,
         )

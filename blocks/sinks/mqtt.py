@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 from blocks.block import ConnectionName, Manifest, Origin, Template, block
-from blocks.data import Event, Frame
+from blocks.data import Event, Moment
 
 # What has a meaning of its own in a topic, or none (MQTT 5, sections 1.5.4 and 4.7).
 _RESERVED = re.compile(r"[+#/\x00-\x1f\x7f-\x9f]")
@@ -39,20 +39,41 @@ class MqttManifest(Manifest):
 class MqttSink:
     """Publishes a message on an MQTT topic, acknowledged by the broker (QoS 1)."""
 
+    example = """
+        - name: people
+          type: object_detection@1
+          image: $inputs.image
+          model: people-ssdlite
+          labels: [person]
+        - name: tracks
+          type: byte_track@1
+          detections: $steps.people.detections
+        - name: gate
+          type: line_count@1
+          detections: $steps.tracks.detections
+          line: [[0.1, 0.6], [0.9, 0.6]]
+        - name: crossed
+          type: mqtt@1
+          when: steps.gate.crossed_in > 0
+          connection: plant
+          topic: site/{camera}/gate
+          data: {total: $steps.gate.total_in, at: $frame.captured_at}
+    """
+
     def __init__(self, manifest: MqttManifest, origin: Origin) -> None:
         self._manifest = manifest
         self._type = origin.fill("{workflow}.{step}")
         names = (origin.workflow, origin.pipeline, origin.camera, origin.step)
         self._origin = Origin(*(_RESERVED.sub("_", name) for name in names))
 
-    def run(self, frame: Frame, data: Mapping[str, Any]) -> Event:
+    def run(self, moment: Moment, data: Mapping[str, Any]) -> Event:
         """`data` is what the message says; a `label` in it may be named in the topic."""
         label = _RESERVED.sub("_", str(data.get("label", "")))
         return Event(
             connection=self._manifest.connection,
             type=self._type,
             subject=self._origin.fill(self._manifest.topic, label=label),
-            time=frame.captured_at,
+            time=moment.captured_at,
             data=data,
-            clock=frame.clock,
+            clock=moment.clock,
         )

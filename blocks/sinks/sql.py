@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, StringConstraints
 
 from blocks.block import ConnectionName, Manifest, block
-from blocks.data import Event, Frame
+from blocks.data import Event, Moment
 
 ROW_TYPE = "sql.row"
 """The type of events whose subject is a table and whose data are its columns."""
@@ -45,16 +45,37 @@ class SqlSink:
     The data are its columns, with `event_id` and `time` beside them.
     """
 
+    example = """
+        - name: people
+          type: object_detection@1
+          image: $inputs.image
+          model: people-ssdlite
+          labels: [person]
+        - name: tracks
+          type: byte_track@1
+          detections: $steps.people.detections
+        - name: gate
+          type: line_count@1
+          detections: $steps.tracks.detections
+          line: [[0.1, 0.6], [0.9, 0.6]]
+        - name: history
+          type: sql@1
+          when: steps.gate.crossed_in + steps.gate.crossed_out > 0
+          connection: history
+          table: crossings
+          data: {total_in: $steps.gate.total_in, total_out: $steps.gate.total_out}
+    """
+
     def __init__(self, manifest: SqlManifest) -> None:
         self._manifest = manifest
 
-    def run(self, frame: Frame, data: Mapping[str, Any]) -> Event:
+    def run(self, moment: Moment, data: Mapping[str, Any]) -> Event:
         """`data` is column by column; lists and maps become JSON text."""
         return Event(
             connection=self._manifest.connection,
             type=ROW_TYPE,
             subject=self._manifest.table,
-            time=frame.captured_at,
+            time=moment.captured_at,
             data=data,
-            clock=frame.clock,
+            clock=moment.clock,
         )

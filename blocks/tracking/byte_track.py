@@ -119,11 +119,24 @@ class Tracks:
         return replace(self, motion=motion, tracker_id=found.tracker_id, seen_s=seen_s)
 
 
-@block("byte_track@1", ByteTrackManifest)
+@block("byte_track@1", ByteTrackManifest, remembers=True)
 class ByteTrack:
     """Follows each thing from frame to frame and gives it a `tracker_id` of its own.
 
     Ids count from 1 and are never given twice; one is only spent on a confirmed track.
+    """
+
+    example = """
+        - name: people
+          type: object_detection@1
+          image: $inputs.image
+          model: people-ssdlite
+          confidence: 0.1
+          labels: [person]
+        - name: tracks
+          type: byte_track@1
+          detections: $steps.people.detections
+          lost_s: 2.0
     """
 
     def __init__(self, manifest: ByteTrackManifest) -> None:

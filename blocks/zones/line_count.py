@@ -1,25 +1,25 @@
 """Who crosses a line, and in which direction."""
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from blocks.block import ShapeManifest, block
-from blocks.data import Detections, Frame
+from blocks.block import RESETS, ShapeManifest, State, block
+from blocks.data import Columns, Detections, Frame
 from blocks.geometry import Anchor, Line, Points, crossings, in_pixels, side_of
 
 
 class LineCountManifest(ShapeManifest):
     """The line, and what counts as having crossed it."""
 
-    line: Line = Field(
+    line: Annotated[Line, RESETS] = Field(
         description="The two ends of the line. Seen along it from the first end to the second, "
         "`in` is toward the right hand; give the ends in the other order to exchange in and out."
     )
-    anchor: Anchor = Field(
+    anchor: Annotated[Anchor, RESETS] = Field(
         default=Anchor.BOTTOM_CENTER, description="Point of a box that must cross the line."
     )
     band: float = Field(
@@ -38,7 +38,7 @@ class LineCountManifest(ShapeManifest):
 
 
 class Crossed(NamedTuple):
-    """How many crossed in this frame and since the start, and who did in this frame.
+    """How many crossed in this frame and since counting began, and who did in this frame.
 
     `detections` have a further column `direction`, which is `in` or `out`.
     """
@@ -47,7 +47,14 @@ class Crossed(NamedTuple):
     crossed_out: int
     total_in: int
     total_out: int
-    detections: Detections
+    detections: Annotated[Detections, Columns(direction=str)]
+
+
+class LineTotals(State):
+    """How many have crossed since counting began, over restarts."""
+
+    total_in: int = 0
+    total_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +74,31 @@ class LineCount:
     A track counts once it is clear of the line on the other side, by a way across it. Its way is
     that of its anchor from sight to sight: one on each side is enough, and a way round the end
     counts nothing. Within the band nothing is decided, so trembling counts nothing.
+
+    Totals go on after a restart. They begin anew where the line, its units or the anchor change.
+    """
+
+    state: LineTotals
+
+    example = """
+        - name: people
+          type: object_detection@1
+          image: $inputs.image
+          model: people-ssdlite
+          labels: [person]
+        - name: tracks
+          type: byte_track@1
+          detections: $steps.people.detections
+        - name: gate
+          type: line_count@1
+          detections: $steps.tracks.detections
+          line: [[0.1, 0.6], [0.9, 0.6]]
     """
 
     def __init__(self, manifest: LineCountManifest) -> None:
         self._manifest = manifest
         self._ways: dict[int, Way] = {}
-        self._total_in = self._total_out = 0
+        self.state = LineTotals()
 
     def run(self, frame: Frame, detections: Detections) -> Crossed:
         """Follow the detections that have a tracker id; the others count nothing."""
@@ -82,11 +108,15 @@ class LineCount:
         self._ways = {i: w for i, w in self._ways.items() if now_s - w.seen_s <= m.forget_s}
         counted = self._follow(line, found, now_s)
         crossed_in, crossed_out = int((counted > 0).sum()), int((counted < 0).sum())
-        self._total_in += crossed_in
-        self._total_out += crossed_out
+        if crossed_in or crossed_out:
+            self.state = LineTotals(
+                total_in=self.state.total_in + crossed_in,
+                total_out=self.state.total_out + crossed_out,
+            )
         direction = np.where(counted > 0, "in", "out")
         marked = replace(found, data={**found.data, "direction": direction})[counted != 0]
-        return Crossed(crossed_in, crossed_out, self._total_in, self._total_out, marked)
+        totals = self.state
+        return Crossed(crossed_in, crossed_out, totals.total_in, totals.total_out, marked)
 
     def _follow(self, line: Points, found: Detections, now_s: float) -> NDArray[np.int64]:
         """For each detection 1 if it has now gone in, -1 if out, 0 if neither."""

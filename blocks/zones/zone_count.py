@@ -32,6 +32,18 @@ class Inside(NamedTuple):
 class ZoneCount:
     """Counts the detections that are inside a zone in this frame."""
 
+    example = """
+        - name: people
+          type: object_detection@1
+          image: $inputs.image
+          model: people-ssdlite
+          labels: [person]
+        - name: queue
+          type: zone_count@1
+          detections: $steps.people.detections
+          zone: [[0.1, 0.5], [0.6, 0.5], [0.6, 0.95], [0.1, 0.95]]
+    """
+
     def __init__(self, manifest: ZoneCountManifest) -> None:
         self._manifest = manifest
 

@@ -1,0 +1,1 @@
+"""Blocks that take detections and give detections: gathered, chosen, placed anew."""

@@ -1,0 +1,1 @@
+"""Blocks that decide by what is there and what is not."""
