@@ -219,7 +219,7 @@ class Columns:
         return isinstance(other, Columns) and self.types == other.types
 
     def __hash__(self) -> int:
-        return hash(tuple(self.types.items()))
+        return hash(frozenset(self.types.items()))
 
     def __repr__(self) -> str:
         return f"Columns({', '.join(f'{n}={kind.__name__}' for n, kind in self.types.items())})"

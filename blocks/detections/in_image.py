@@ -24,15 +24,15 @@ class SeenInImage:
     """
 
     example = """
-        - name: cars
+        - name: people
           type: object_detection@1
           image: $inputs.image
           model: people-ssdlite
-          labels: [car]
+          labels: [person]
         - name: crops
           type: crop@1
           image: $inputs.image
-          detections: $steps.cars.detections
+          detections: $steps.people.detections
         - name: placed
           type: in_image@1
           image: $steps.crops.images

@@ -32,26 +32,25 @@ class Merged(NamedTuple):
 
 @block("merge@1", MergeManifest)
 class Merge:
-    """Gathers what was found in many crops, or by many steps, into one; of nothing, nothing."""
+    """Gathers what was found in many places, such as crops, into one."""
 
     example = """
-        - name: cars
+        - name: people
           type: object_detection@1
           image: $inputs.image
           model: people-ssdlite
-          labels: [car]
+          labels: [person]
         - name: crops
           type: crop@1
           image: $inputs.image
-          detections: $steps.cars.detections
-        - name: drivers
+          detections: $steps.people.detections
+        - name: helmets
           type: object_detection@1
           image: $steps.crops.images
-          model: people-ssdlite
-          labels: [person]
-        - name: all_drivers
+          model: helmets
+        - name: all_helmets
           type: merge@1
-          detections: $steps.drivers.detections
+          detections: $steps.helmets.detections
           iou: 0.6
     """
 

@@ -35,29 +35,29 @@ class Crops(NamedTuple):
 
 @block("crop@1", CropManifest)
 class Crop:
-    """Cuts the boxes out of an image; a step that takes one image, wired to it, runs for each.
+    """Cuts the boxes out of an image, a picture for each.
 
-    A box that lies outside of the image, or is too small, is left out with its row. Boxes that are
-    found in a crop are in the frame's pixels, as all boxes are.
+    A step that takes one image and is wired to the pictures runs once for each; boxes that it finds
+    are in the frame's pixels, as all boxes are. A box that lies outside of the image, or is too
+    small, is left out with its row.
     """
 
     example = """
-        - name: cars
+        - name: people
           type: object_detection@1
           image: $inputs.image
           model: people-ssdlite
-          labels: [car]
+          labels: [person]
         - name: crops
           type: crop@1
           image: $inputs.image
-          detections: $steps.cars.detections
+          detections: $steps.people.detections
           padding: 0.2
           min_size: 64
-        - name: drivers
+        - name: helmets
           type: object_detection@1
           image: $steps.crops.images
-          model: people-ssdlite
-          labels: [person]
+          model: helmets
     """
 
     def __init__(self, manifest: CropManifest) -> None:

@@ -24,9 +24,9 @@ class FirstPresent(NamedTuple):
 
 @block("first_present@1", FirstPresentManifest)
 class FirstPresentValue:
-    """Takes the first of its values that is there: it joins branches of which only some ran.
+    """Takes the first of its values that is there.
 
-    A value is absent where its step did not run, be it by its own `when` or for want of a value.
+    It joins branches of which only some have run. A value is absent where its step did not run, be it by its own `when` or for want of a value.
     """
 
     example = """

@@ -257,9 +257,8 @@ def test_a_setting_says_of_which_type_it_is(type_: str) -> None:
     for name, field in THERE_ARE[type_].manifest.model_fields.items():
         shown = " ".join(block_page(type_, THERE_ARE).split())
         kind = shown.partition(field.description or "?")[2].partition(";")[0]
-        assert re.match(r" \((a |one of |two points |points |true or false|the name of )", kind), (
-            name
-        )
+        words = "a |any value|one of |two points |points |true or false|the name of "
+        assert re.match(rf" \(({words})", kind), name
 
 
 @pytest.mark.parametrize("type_", THERE_ARE)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blocks.data import Detections, Event, Image, Matrix, Pixels
+from blocks.data import Columns, Detections, Event, Frame, Image, Matrix, Moment, Pixels
 
 RNG = np.random.default_rng(5)
 
@@ -221,6 +221,70 @@ def test_rows_are_plain_values_that_say_what_there_is() -> None:
     ]
     assert type(found.as_rows()[0]["direction"]) is str
     assert Detections.empty().as_rows() == []
+
+
+def test_finds_seen_from_a_crop_are_in_its_pixels_keypoints_too() -> None:
+    crop = Image.from_bgr(noise(60, 100)).crop((10, 20, 60, 50))
+    keypoints = np.array([[[12, 25, 0.9], [0, 0, 0.1]]], np.float32)
+    found = replace(Detections.of([[15, 25, 30, 40]], tracker_id=[4]), keypoints=keypoints)
+    seen = found.seen_from(crop)
+    assert seen.xyxy.tolist() == [[5, 5, 20, 20]]
+    assert seen.keypoints is not None
+    np.testing.assert_allclose(seen.keypoints, [[[2, 5, 0.9], [-10, -20, 0.1]]], rtol=1e-6)
+    assert seen.keypoints.dtype == np.float32
+    assert seen.tracker_id.tolist() == [4]
+    # What was given is as it was.
+    assert found.xyxy.tolist() == [[15, 25, 30, 40]]
+    assert found.keypoints is not None
+    assert found.keypoints[0, 0, 0] == 12
+
+
+def test_masks_stay_those_of_the_frame() -> None:
+    mask = np.ones((1, 60, 100), np.bool_)
+    found = replace(Detections.of([[15, 25, 30, 40]]), mask=mask)
+    seen = found.seen_from(Image.from_bgr(noise(60, 100)).crop((10, 20, 60, 50)))
+    assert seen.mask is not None
+    assert seen.mask.shape == (1, 60, 100)
+
+
+@given(corners, corners, st.floats(0.1, 10), st.floats(0.1, 10))
+def test_seen_from_an_image_and_placed_back_a_box_is_where_it_was(
+    x: float, y: float, scale_x: float, scale_y: float
+) -> None:
+    image = Image((noise(30, 50),), offset=(x, y), scale=(scale_x, scale_y), frame_size=(500, 500))
+    box = Detections.of([[3, 4, 50, 60]])
+    placed = image.to_frame(box.seen_from(image).xyxy)
+    np.testing.assert_allclose(placed, box.xyxy, atol=1e-3)
+
+
+def test_of_nothing_nothing_is_seen() -> None:
+    assert len(Detections.empty().seen_from(Image.from_bgr(noise(4, 4)))) == 0
+
+
+def test_a_frame_is_a_moment_with_a_picture() -> None:
+    image = Image.from_bgr(noise(4, 4))
+    frame = Frame("gate", 2.0, 1.7e9, sequence=7, image=image)
+    assert isinstance(frame, Moment)
+    assert (frame.camera, frame.at_s, frame.captured_at) == ("gate", 2.0, 1.7e9)
+    assert (frame.clock, frame.sequence, frame.image) == ("synchronised", 7, image)
+    with pytest.raises(FrozenInstanceError):
+        frame.at_s = 3.0  # type: ignore[misc]  # that it is refused is what is tested
+
+
+def test_columns_say_names_and_types() -> None:
+    columns = Columns(direction=str, speed=float)
+    assert columns.types == {"direction": str, "speed": float}
+    assert repr(columns) == "Columns(direction=str, speed=float)"
+    with pytest.raises(TypeError, match="does not support item assignment"):
+        columns.types["more"] = int  # type: ignore[index]  # that it is refused is what is tested
+
+
+def test_equal_columns_are_equal_in_any_order() -> None:
+    one, other = Columns(direction=str, speed=float), Columns(speed=float, direction=str)
+    assert one == other
+    assert hash(one) == hash(other)
+    assert one != Columns(direction=str)
+    assert one != {"direction": str, "speed": float}
 
 
 def test_an_event_is_frozen() -> None:

@@ -25,7 +25,7 @@ def test_each_box_is_cut_out() -> None:
     assert len(answer.images) == 2
     np.testing.assert_array_equal(answer.images[0].bgr, PIXELS[20:50, 10:30])
     np.testing.assert_array_equal(answer.images[1].bgr, PIXELS[0:4, 0:5])
-    assert answer.images[0].offset == (10, 20)
+    assert answer.images[0].offset == (10.0, 20.0)
 
 
 def test_a_crop_and_its_row_stand_in_the_same_place() -> None:
@@ -77,7 +77,7 @@ def test_a_crop_of_a_crop_knows_its_place_in_the_frame() -> None:
     outer = crops([[20, 10, 80, 50]]).images[0]
     answer = crops([[30, 20, 50, 40], [0, 0, 15, 15]], outer)
     assert labels(answer) == ["box 0"]
-    assert answer.images[0].offset == (30, 20)
+    assert answer.images[0].offset == (30.0, 20.0)
     np.testing.assert_array_equal(answer.images[0].bgr, PIXELS[20:40, 30:50])
 
 

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from blocks.block import Origin
-from blocks.data import Event, Frame
+from blocks.data import Event, Frame, Moment
 from blocks.sinks.console import ConsoleManifest, ConsoleSink
 
 FrameAt = Callable[[float], Frame]
@@ -29,3 +29,9 @@ def test_a_line_needs_neither_text_nor_data(frame_at: FrameAt, origin: Origin) -
 def test_a_text_with_an_unknown_place_is_refused() -> None:
     with pytest.raises(ValidationError, match=r"\{who\} is not a place in a text"):
         ConsoleManifest(text="{who}")
+
+
+def test_no_frame_is_needed(origin: Origin) -> None:
+    sink = ConsoleSink(ConsoleManifest(), origin)
+    event = sink.run(Moment("gate", 2.0, 1.7e9, "unsynchronised"), {"total": 3})
+    assert (event.time, event.clock, event.data) == (1.7e9, "unsynchronised", {"total": 3})

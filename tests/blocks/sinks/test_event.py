@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from blocks.block import Origin
-from blocks.data import Event, Frame
+from blocks.data import Event, Frame, Moment
 from blocks.sinks.event import EventManifest, EventSink
 
 FrameAt = Callable[[float], Frame]
@@ -41,3 +41,9 @@ def test_a_type_with_an_unknown_place_is_refused() -> None:
 def test_an_empty_type_is_refused() -> None:
     with pytest.raises(ValidationError, match="at least 1 character"):
         EventManifest(connection="plant", event_type="")
+
+
+def test_no_frame_is_needed(origin: Origin) -> None:
+    sink = EventSink(EventManifest(connection="plant"), origin)
+    event = sink.run(Moment("gate", 2.0, 1.7e9, "unsynchronised"), {"total": 3})
+    assert (event.time, event.clock, event.data) == (1.7e9, "unsynchronised", {"total": 3})

@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from blocks.block import Origin
-from blocks.data import Event, Frame
+from blocks.data import Event, Frame, Moment
 from blocks.sinks.mqtt import MqttManifest, MqttSink
 
 FrameAt = Callable[[float], Frame]
@@ -43,3 +43,9 @@ def test_names_cannot_change_the_levels_of_a_topic(frame_at: FrameAt, origin: Or
 def test_a_topic_that_nobody_may_publish_to_is_refused(topic: str, sentence: str) -> None:
     with pytest.raises(ValidationError, match=sentence):
         MqttManifest(connection="plant", topic=topic)
+
+
+def test_no_frame_is_needed(origin: Origin) -> None:
+    sink = MqttSink(MqttManifest(connection="plant", topic="gate"), origin)
+    event = sink.run(Moment("gate", 2.0, 1.7e9, "unsynchronised"), {"total": 3})
+    assert (event.time, event.clock, event.data) == (1.7e9, "unsynchronised", {"total": 3})

@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 from pydantic import ValidationError
 
-from blocks.data import Event, Frame
+from blocks.data import Event, Frame, Moment
 from blocks.sinks.sql import ROW_TYPE, SqlManifest, SqlSink
 
 FrameAt = Callable[[float], Frame]
@@ -30,3 +30,9 @@ def test_a_table_name_that_is_none_is_refused(table: str) -> None:
 def test_a_table_that_belongs_to_somebody_else_is_refused(table: str) -> None:
     with pytest.raises(ValidationError, match="is taken; choose another"):
         SqlManifest(connection="history", table=table)
+
+
+def test_no_frame_is_needed() -> None:
+    sink = SqlSink(SqlManifest(connection="history", table="crossings"))
+    event = sink.run(Moment("gate", 2.0, 1.7e9, "unsynchronised"), {"total": 3})
+    assert (event.time, event.clock, event.data) == (1.7e9, "unsynchronised", {"total": 3})

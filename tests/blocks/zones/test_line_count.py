@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pytest
@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from blocks.data import Detections, Frame, Image
-from blocks.zones.line_count import Crossed, LineCount, LineCountManifest
+from blocks.block import RESETS, BlockType
+from blocks.data import Columns, Detections, Frame, Image
+from blocks.zones.line_count import Crossed, LineCount, LineCountManifest, LineTotals
 
 FrameAt = Callable[[float], Frame]
 
@@ -141,6 +142,37 @@ def test_a_frame_with_nobody_keeps_the_totals(frame_at: FrameAt) -> None:
     assert answer == Crossed(0, 0, 1, 0, answer.detections)
     assert len(answer.detections) == 0
     assert answer.detections.data["direction"].tolist() == []
+
+
+def test_the_totals_go_on_from_the_state_that_was_kept() -> None:
+    before = gate()
+    walk(before, 200, 300, 200)
+    assert before.state == LineTotals(total_in=1, total_out=1)
+    kept = before.state.model_dump_json()
+    after = gate()
+    after.state = LineTotals.model_validate_json(kept)
+    assert walk(after, 200, 300) == (2, 1)
+
+
+def test_the_state_is_replaced_only_when_somebody_crossed() -> None:
+    block = gate()
+    first = block.state
+    walk(block, 200, 220)
+    assert block.state is first
+    walk(block, 200, 300)
+    assert block.state is not first
+    assert first == LineTotals()
+
+
+def test_the_totals_are_worth_nothing_for_another_line() -> None:
+    fields = LineCountManifest.model_fields
+    assert {n for n, f in fields.items() if RESETS in f.metadata} == {"line", "units", "anchor"}
+
+
+def test_it_says_which_column_it_adds_and_that_it_remembers() -> None:
+    found: BlockType = vars(LineCount)["block_type"]
+    assert found.outputs["detections"] == Annotated[Detections, Columns(direction=str)]
+    assert (found.state, found.remembers) == (LineTotals, True)
 
 
 def test_the_band_grows_with_the_box() -> None:
