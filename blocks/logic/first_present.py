@@ -26,7 +26,8 @@ class FirstPresent(NamedTuple):
 class FirstPresentValue:
     """Takes the first of its values that is there.
 
-    It joins branches of which only some have run. A value is absent where its step did not run, be it by its own `when` or for want of a value.
+    It joins branches of which only some have run: a value is absent where its step did not run, be
+    it by its own `when` or for want of another value.
     """
 
     example = """
@@ -50,6 +51,6 @@ class FirstPresentValue:
 
     # `Image` is named since lists of any values, made to be sent, may not have pictures in them.
     def run(self, values: list[Image | Any]) -> FirstPresent | None:
-        """`values` are selectors in the order in which they are preferred."""
+        """`values` is a list of selectors, in the order in which they are preferred."""
         value = next((value for value in values if value is not None), self._default)
         return None if value is None else FirstPresent(value)
