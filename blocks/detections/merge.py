@@ -58,7 +58,10 @@ class Merge:
         self._manifest = manifest
 
     def run(self, detections: tuple[Detections, ...]) -> Merged:
-        """Wired to a step that runs once for each, it takes what all of its runs have found."""
+        """Take what a step that runs once for each has found in all its runs, or a list of several.
+
+        Such a list is `[$steps.one.detections, $steps.other.detections]`.
+        """
         # Where nothing was found, no column is missed.
         found = [part for part in detections if len(part)] or [*detections[:1], Detections.empty()]
         merged = _joined(found) if len(found) > 1 else found[0]
