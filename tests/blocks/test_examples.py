@@ -1,12 +1,15 @@
-"""The example of every shipped block is a workflow that is accepted."""
+"""The example of every shipped block is a workflow that is accepted, and runs."""
 
 from textwrap import indent
 
+import numpy as np
 import pytest
 import yaml
 
-from appliance.engine.plan import load_plan
-from blocks.block import BlockType
+from appliance.engine.plan import Plan, load_plan
+from appliance.engine.testing import frame
+from blocks.block import BlockType, Detector, Origin
+from blocks.data import Detections, Image
 from blocks.loading import load_blocks
 
 BLOCKS = load_blocks()
@@ -16,8 +19,30 @@ HEAD = "version: 1\nname: example\ninputs:\n  image: {type: image}\nsteps:\n"
 
 @pytest.mark.parametrize("block", SHIPPED, ids=lambda block: block.type)
 def test_every_shipped_block_has_an_example_that_is_accepted(block: BlockType) -> None:
-    plan = load_plan(HEAD + indent(block.example, "  "), f"{block.name}.yaml", BLOCKS)
-    assert block.type in [step.block.type for step in plan.steps]
+    assert block.type in [step.block.type for step in plan_of(block).steps]
+
+
+class TwoPeople:
+    """Stands for any model: it finds two people in each image, at its left and its right."""
+
+    labels = ("person",)
+
+    def detector(self, model: str) -> Detector:
+        return self
+
+    def detect(self, image: Image, confidence: float | None = None) -> Detections:
+        parts = np.array([[0.0, 0.1, 0.4, 0.9], [0.6, 0.1, 1.0, 0.9]], np.float32)
+        boxes = image.to_frame(parts * np.array([image.width, image.height] * 2, np.float32))
+        return Detections.of(boxes, [0.9, 0.8], label=["person", "person"])
+
+
+@pytest.mark.parametrize("block", SHIPPED, ids=lambda block: block.type)
+def test_an_example_runs_without_a_failure(block: BlockType) -> None:
+    run = plan_of(block).start({}, TwoPeople(), Origin("", "yard", "gate", ""))
+    for at_s in (0.0, 1.0):
+        assert run.turn(frame(at_s, size=(640, 480))).failures == ()
+    conditional = {step["name"] for step in yaml.safe_load(block.example) if "when" in step}
+    assert {time.step for time in run.times if not time.runs} <= conditional
 
 
 @pytest.mark.parametrize("block", SHIPPED, ids=lambda block: block.type)
@@ -27,3 +52,7 @@ def test_an_example_leaves_nothing_out_that_its_block_must_have(block: BlockType
     needed = {n for n, field in block.manifest.model_fields.items() if field.is_required()}
     needed |= {n for n, parameter in block.inputs.items() if parameter.required}
     assert needed <= shown.keys()
+
+
+def plan_of(block: BlockType) -> Plan:
+    return load_plan(HEAD + indent(block.example, "  "), f"{block.name}.yaml", BLOCKS)
