@@ -38,7 +38,7 @@ class RunReport:
     def seen(self, turn: Turn) -> None:
         """Take note of one processed frame."""
         self.processed += 1
-        self.at_s = turn.frame.at_s
+        self.at_s = turn.moment.at_s
         self.events.update(event.type for event in turn.events)
         self.outputs.update({n: v for n, v in turn.outputs.items() if _is_plain(v)})
 

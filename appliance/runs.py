@@ -56,7 +56,7 @@ class Recorder:
             if self._writer is None or not isinstance(image, Image):
                 return
             try:
-                self._writer.write(image, turn.frame.at_s)
+                self._writer.write(image, turn.moment.at_s)
             except VideoError as error:
                 self.error = str(error)
                 self._finish(self._writer)

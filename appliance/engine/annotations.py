@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import TypeAdapter, ValidationError
 
-from blocks.data import Detections, Image
+from blocks.data import Columns, Detections, Image
 from blocks.geometry import Point
 
 _WORDS: dict[Any, str] = {
@@ -67,6 +67,40 @@ def members(annotation: Any) -> tuple[Any, ...]:
 def optional(annotation: Any) -> bool:
     """Whether an absent value fits."""
     return type(None) in members(annotation)
+
+
+def element(annotation: Any) -> Any:
+    """What one element is of a type that is many; None for a type that is one."""
+    for part in members(annotation):
+        inner = get_args(part)
+        if get_origin(part) is tuple and inner[1:] == (Ellipsis,) and not shape_words(part):
+            return inner[0]
+    return None
+
+
+def many_of(annotation: Any, depth: int) -> Any:
+    """A type that is many of another, `depth` times over."""
+    return many_of(tuple[annotation, ...], depth - 1) if depth else annotation
+
+
+def columns_of(annotation: Any) -> dict[str, type]:
+    """The further columns of detections that the type promises, with the types of their values."""
+    found: dict[str, type] = {}
+    if get_origin(annotation) is Annotated:
+        for mark in annotation.__metadata__:
+            found |= mark.types if isinstance(mark, Columns) else {}
+        return columns_of(get_args(annotation)[0]) | found
+    if get_origin(annotation) in (Union, types.UnionType, tuple):
+        for part in get_args(annotation):
+            found |= columns_of(part)
+    return found
+
+
+def with_columns(annotation: Any, columns: dict[str, type]) -> Any:
+    """Detections with further columns; any other type as it is."""
+    if not columns or Detections not in members(annotation):
+        return annotation
+    return Annotated[annotation, Columns(**(columns_of(annotation) | columns))]
 
 
 def fits(source: Any, target: Any) -> bool:

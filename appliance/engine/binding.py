@@ -9,11 +9,11 @@ from pydantic import ValidationError
 from appliance.engine.annotations import is_of, words
 from appliance.engine.definition import Definition, InputSpec
 from appliance.engine.document import Document, Path
-from appliance.engine.errors import Problem, nearest, suggestion
-from appliance.engine.selectors import is_selector, parse_selector
+from appliance.engine.errors import InputError, Problem, nearest, suggestion
+from appliance.engine.selectors import is_selector, parse_selector, selectors_in
 from appliance.engine.steps import PlannedStep
 from appliance.engine.validation import faults, problem_of, shown, strict
-from appliance.engine.wiring import literal, selectors_in
+from appliance.engine.values import OPEN, fixed
 from blocks.data import Image
 
 
@@ -69,25 +69,32 @@ def _wrong_input(workflow: str, name: str, spec: InputSpec, given: Mapping[str, 
 
 
 def misfits_of_settings(
-    step: PlannedStep, document: Document, values: Mapping[str, Any], given: Mapping[str, Any]
+    step: PlannedStep, values: Mapping[str, Any], given: Mapping[str, Any]
 ) -> Iterator[Misfit]:
     """Settings of a step that do not fit with the values of inputs, and those `given` to blame.
 
     What depends on an input that has no value is not looked at.
     """
-    unset = {
-        name
-        for name, value in step.settings.items()
-        if any(parse_selector(text).name not in values for _, text in selectors_in(value))
-    }
-    settings = {n: literal(v, values) for n, v in step.settings.items() if n not in unset}
+    settings: dict[str, Any] = {}
+    for name, tree in step.settings.items():
+        try:
+            settings[name] = fixed(tree, values)
+        except InputError as error:
+            settings[name] = OPEN
+            place = (*step.path, name)
+            problem = Problem(step.document.mark(place), f"{step.where}.{name}", str(error))
+            yield Misfit((), problem)
+    unset = {name for name, value in settings.items() if value is OPEN}
+    settings = {name: value for name, value in settings.items() if name not in unset}
     manifest = step.block.manifest
     try:
         strict(manifest, settings)
     except ValidationError as error:
+        # Of a workflow that runs as a step the inputs are not those that are given here.
+        written = {} if "/" in step.name else step.written
         for details in faults(error, unset):
-            problem = problem_of(details, document, manifest, ("steps", step.index))
-            yield Misfit(_blamed(step.settings, details["loc"], given), problem)
+            problem = problem_of(details, step.document, manifest, step.path)
+            yield Misfit(_blamed(written, details["loc"], given), problem)
 
 
 def _blamed(written: Mapping[str, Any], loc: Path, given: Mapping[str, Any]) -> Path:

@@ -1,14 +1,17 @@
 """A workflow file as it is written: name, inputs, steps, outputs. Nothing is resolved yet."""
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from appliance.engine.annotations import INPUT_TYPES
 from appliance.engine.document import Document, read_document
 from appliance.engine.errors import DefinitionError, Problem
-from appliance.engine.validation import validated
+from appliance.engine.sources import NOTHING_OUTSIDE, Sources
+from appliance.engine.validation import problems_of, shown, strict
 
 STEP_KEYS = ("name", "type", "when", "on_error")
 
@@ -91,16 +94,26 @@ class StepSpec(BaseModel):
         "the whole pipeline.",
     )
 
-    @property
-    def given(self) -> dict[str, Any]:
-        """Settings and wires, as they stand in the file."""
-        return dict(self.model_extra or {})
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step as the rest of the engine reads it; `index` is its place in the file's list.
+
+    `given` are settings and wires as they stand in the file.
+    """
+
+    index: int
+    name: str
+    type: str
+    when: str | None
+    on_error: str
+    given: Mapping[str, Any]
 
 
-class Definition(BaseModel):
-    """A whole workflow file."""
+class DefinitionModel(BaseModel):
+    """A whole workflow file, as pydantic checks its outer form."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", title="Workflow")
 
     version: Annotated[int, AfterValidator(_version)]
     name: Annotated[str, AfterValidator(_workflow_name)]
@@ -110,34 +123,124 @@ class Definition(BaseModel):
     outputs: dict[Name, Any] = Field(default_factory=dict)
 
 
-def read_definition(text: str, path: str) -> tuple[Definition, Document]:
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A workflow, as far as it can be read.
+
+    `unread` are the names of steps, and of inputs, that are there but cannot be understood: what
+    others say of them is left open.
+    """
+
+    name: str
+    description: str
+    inputs: Mapping[str, InputSpec]
+    steps: tuple[Step, ...]
+    outputs: Mapping[str, Any]
+    unread_steps: frozenset[str] = frozenset()
+    unread_inputs: frozenset[str] = frozenset()
+
+
+def read_definition(
+    text: str, path: str, sources: Sources = NOTHING_OUTSIDE
+) -> tuple[Definition, Document]:
     """Read a workflow; `path` is what it is called in messages.
 
     Raises:
         DefinitionError: everything that is wrong with its outer form.
     """
-    document = read_document(text, path)
-    _refuse_settings(document)
-    definition = validated(Definition, document)
-    problems = _duplicate_names(definition, document)
+    problems: list[Problem] = []
+    definition, document = parse_definition(text, path, sources, problems)
     if problems:
-        raise DefinitionError(problems)
+        raise DefinitionError(document.discreet(problems))
+    return definition, document
+
+
+def parse_definition(
+    text: str, path: str, sources: Sources, problems: list[Problem]
+) -> tuple[Definition, Document]:
+    """Read as much of a workflow as can be read; what is wrong is added to `problems`.
+
+    Raises:
+        DefinitionError: it is no YAML at all, or no workflow.
+    """
+    document = read_document(text, path, sources, problems)
+    if not isinstance(document.data, dict):
+        what = f"this must be a mapping, not {shown(document.data)}"
+        raise DefinitionError([*problems, Problem(document.mark(()), "", what)])
+    _refuse_settings(document)
+    try:
+        strict(DefinitionModel, document.data)
+    except ValidationError as error:
+        problems += problems_of(error, document, DefinitionModel)
+    definition = _readable(document.data)
+    problems += _duplicate_names(definition, document)
     return definition, document
 
 
 def _refuse_settings(document: Document) -> None:
-    keys = document.data.keys() if isinstance(document.data, dict) else set()
+    keys = document.data.keys()
     if keys & _OF_SETTINGS and "steps" not in keys:
         what = "this looks like a settings file: check it with --config"
         first = next(key for key in keys if key in _OF_SETTINGS)
         raise DefinitionError([Problem(document.key_mark((first,)), "", what)])
 
 
+def _readable(data: Mapping[str, Any]) -> Definition:
+    """All parts that are right by themselves."""
+    raw_inputs, raw_outputs = data.get("inputs"), data.get("outputs")
+    inputs = {name: _input(raw) for name, raw in _mapping(raw_inputs).items()}
+    raw_steps = data.get("steps")
+    listed = list(enumerate(raw_steps if isinstance(raw_steps, list) else []))
+    steps = [_step(i, raw) for i, raw in listed]
+    read = {step.index for step in steps if step is not None}
+    name, description = data.get("name"), data.get("description")
+    return Definition(
+        name=name if isinstance(name, str) else "",
+        description=description if isinstance(description, str) else "",
+        inputs={n: spec for n, spec in inputs.items() if spec is not None},
+        steps=tuple(step for step in steps if step is not None),
+        outputs={n: value for n, value in _mapping(raw_outputs).items() if _NAME.fullmatch(n)},
+        unread_steps=frozenset(_named(raw) for i, raw in listed if i not in read),
+        unread_inputs=frozenset(n for n, spec in inputs.items() if spec is None),
+    )
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _named(raw: Any) -> str:
+    return str(raw.get("name", "")) if isinstance(raw, dict) else ""
+
+
+def _input(raw: Any) -> InputSpec | None:
+    try:
+        return strict(InputSpec, raw)
+    except ValidationError:
+        return None
+
+
+def _step(index: int, raw: Any) -> Step | None:
+    """A step without those of its own keys that are wrong; None without a name or a type."""
+    if not isinstance(raw, dict):
+        return None
+    own = {key: raw[key] for key in STEP_KEYS if key in raw}
+    try:
+        spec = strict(StepSpec, own)
+    except ValidationError as error:
+        wrong = {details["loc"][0] for details in error.errors()}
+        if wrong & {"name", "type"}:
+            return None
+        spec = strict(StepSpec, {key: value for key, value in own.items() if key not in wrong})
+    given = {key: value for key, value in raw.items() if key not in STEP_KEYS}
+    return Step(index, spec.name, spec.type, spec.when, spec.on_error, given)
+
+
 def _duplicate_names(definition: Definition, document: Document) -> list[Problem]:
     problems = []
     first: dict[str, int] = {}
-    for i, step in enumerate(definition.steps):
-        mark = document.mark(("steps", i, "name"))
+    for step in definition.steps:
+        mark = document.mark(("steps", step.index, "name"))
         if step.name in first:
             what = f"duplicate step name '{step.name}' (first on line {first[step.name]})"
             problems.append(Problem(mark, f"steps.{step.name}", what))

@@ -4,9 +4,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from appliance.engine.annotations import columns_of, element, with_columns
 from appliance.engine.definition import Definition
-from appliance.engine.errors import MOST_LISTED, suggestion
-from appliance.engine.selectors import FRAME_FIELDS, Selector, parse_selector
+from appliance.engine.errors import MOST_LISTED, nearest, suggestion
+from appliance.engine.selectors import FRAME_FIELDS, Selector, parse_selector, selectors_in
 from blocks.block import BlockType
 
 _TOO_SHORT = re.compile(r"\$(inputs|frame|steps)(?:\.(\w+))?\.?")
@@ -15,18 +16,21 @@ _TOO_SHORT = re.compile(r"\$(inputs|frame|steps)(?:\.(\w+))?\.?")
 class KnownNames:
     """Everything a selector of one workflow may name.
 
-    `types` are the Python types by dotted name, such as `steps.gate.total_in`.
+    `types` are the Python types by dotted name, such as `steps.gate.total_in`; of a value that is
+    many the type of one element. `faces` are the blocks of the steps, None where nobody knows it.
     """
 
-    def __init__(self, definition: Definition, blocks: Mapping[str, BlockType]) -> None:
-        self._steps = [step.name for step in definition.steps]
-        self._unread = {s.name for s in definition.steps if s.type not in blocks}
+    def __init__(self, definition: Definition, faces: Mapping[str, BlockType | None]) -> None:
+        self.steps = [*faces, *definition.unread_steps]
+        self._unread = {n for n, face in faces.items() if face is None} | definition.unread_steps
+        self._unread_inputs = definition.unread_inputs
         self.types: dict[str, Any] = {f"frame.{n}": kind for n, kind in FRAME_FIELDS.items()}
         self.types |= {f"inputs.{n}": spec.annotation for n, spec in definition.inputs.items()}
-        for step in definition.steps:
-            block = blocks.get(step.type)
-            if block is not None:
-                self.types |= {f"steps.{step.name}.{n}": k for n, k in block.outputs.items()}
+        columns = _Columns(definition, faces)
+        for name, face in faces.items():
+            for output, kind in (face.outputs if face else {}).items():
+                one = element(kind) or kind
+                self.types[f"steps.{name}.{output}"] = with_columns(one, columns.of(name, output))
 
     def find(self, text: str) -> str | None:
         """The dotted name a selector stands for; None if its step has a block nobody knows.
@@ -44,17 +48,21 @@ class KnownNames:
         name = str(selector)[1:]
         if name in self.types:
             return name
-        if selector.step in self._unread:
+        if selector.step in self._unread or (
+            selector.root == "inputs" and selector.name in self._unread_inputs
+        ):
             return None
         raise ValueError(self._unknown(selector))
 
     def leaves_open(self, sentence: str) -> bool:
         """Whether a sentence is about an output of a step whose block nobody knows."""
-        return any(f"'steps.{name}." in sentence for name in self._unread)
+        steps = [f"'steps.{name}." for name in self._unread]
+        inputs = [f"'inputs.{name}'" for name in self._unread_inputs]
+        return any(part in sentence for part in steps + inputs)
 
     def _unknown(self, selector: Selector) -> str:
         if selector.root == "steps":
-            if selector.step not in self._steps:
+            if selector.step not in self.steps:
                 return self._no_step(selector.step)
             outputs = self._under(f"steps.{selector.step}.")
             hint = suggestion(selector.name, outputs, " (it gives none)")
@@ -72,7 +80,7 @@ class KnownNames:
             return f"'{text}' is the whole frame: name a fact of it{self._listed('frame.')}"
         if step is None:
             return f"'{text}' is all steps: name one and its output: $steps.step.output"
-        if step not in self._steps:
+        if step not in self.steps:
             return self._no_step(step)
         if step not in self._unread and not self._under(f"steps.{step}."):
             return f"step '{step}' has no output: it gives nothing to other steps"
@@ -80,7 +88,7 @@ class KnownNames:
         return f"'{text}' is a whole step: name one of its outputs{listed}"
 
     def _no_step(self, name: str) -> str:
-        return f"there is no step '{name}'{suggestion(name, self._steps)}"
+        return f"there is no step '{name}'{suggestion(name, self.steps)}"
 
     def _under(self, prefix: str) -> list[str]:
         return [n.removeprefix(prefix) for n in self.types if n.startswith(prefix)]
@@ -90,3 +98,57 @@ class KnownNames:
         texts = [f"${prefix}{name}" for name in self._under(prefix)]
         more = ", …" if len(texts) > MOST_LISTED else ""
         return f": {', '.join(texts[:MOST_LISTED])}{more}" if texts else ""
+
+
+class _Columns:
+    """The further columns of the detections that steps give: their own, and what came in."""
+
+    def __init__(self, definition: Definition, faces: Mapping[str, BlockType | None]) -> None:
+        self._faces = faces
+        self._came_in: dict[str, dict[str, type]] = {name: {} for name in faces}
+        sources: dict[str, list[tuple[str, str]]] = {name: [] for name in faces}
+        takers: dict[str, list[str]] = {name: [] for name in faces}
+        for step in definition.steps:
+            face = faces[step.name]
+            for name in face.inputs if face else ():
+                for source in filter(None, map(_output, selectors_in(step.given.get(name)))):
+                    sources[step.name].append(source)
+                    takers.get(source[0], []).append(step.name)
+        waiting = list(faces)
+        while waiting:
+            name = waiting.pop()
+            found = {c: kind for source in sources[name] for c, kind in self.of(*source).items()}
+            if found.keys() != self._came_in[name].keys():
+                self._came_in[name] = found
+                waiting += takers[name]
+
+    def of(self, step: str, output: str) -> dict[str, type]:
+        """The columns of one output."""
+        face = self._faces.get(step)
+        if face is None or output not in face.outputs:
+            return {}
+        return self._came_in[step] | columns_of(face.outputs[output])
+
+
+def _output(found: tuple[Any, str]) -> tuple[str, str] | None:
+    try:
+        selector = parse_selector(found[1])
+    except ValueError:
+        return None
+    return (selector.step, selector.name) if selector.root == "steps" else None
+
+
+def unknown_block(type_: str, blocks: Mapping[str, BlockType]) -> str:
+    """The sentence for a block type that does not exist."""
+    name, _, version = type_.partition("@")
+    versions = sorted(b.version for b in blocks.values() if b.name == name)
+    if versions:
+        there = " and ".join(f"{name}@{v}" for v in versions)
+        if not version:
+            return f"'{type_}' lacks its version: write {there}"
+        return f"block '{name}' has no version '{version}' (there is {there})"
+    near = nearest(name, {block.name for block in blocks.values()})
+    if near is None:
+        return f"unknown block '{type_}' (`appliance blocks` lists what there is)"
+    latest = max(b.version for b in blocks.values() if b.name == near)
+    return f"unknown block '{type_}' (did you mean '{near}@{latest}'?)"

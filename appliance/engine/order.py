@@ -1,34 +1,46 @@
 """The order in which steps run: each after everything it is wired to."""
 
+import heapq
 from collections.abc import Sequence
 
-from appliance.engine.document import Document
 from appliance.engine.errors import Problem
-from appliance.engine.steps import PlannedStep
+from appliance.engine.scopes import Draft
 
 
-def in_order(
-    steps: Sequence[PlannedStep], document: Document, problems: list[Problem]
-) -> list[PlannedStep]:
+def in_order(drafts: Sequence[Draft], problems: list[Problem]) -> list[Draft]:
     """Sort the steps, keeping the file's order where wires leave it open.
 
-    A cycle is added to `problems`, with the way it takes.
+    A cycle is added to `problems`, with the way it takes; its steps, and all that hang on them,
+    come last.
     """
-    waiting = {step.name: step for step in steps}
-    ordered: list[PlannedStep] = []
-    while waiting:
-        ready = next((s for s in waiting.values() if not s.after & waiting.keys()), None)
-        if ready is None:
-            way = _cycle(waiting)
-            first = waiting[way[0]]
-            what = f"these steps wait for each other: {' → '.join([*way, way[0]])}"
-            problems.append(Problem(document.mark(("steps", first.index)), f"steps.{way[0]}", what))
-            return ordered
-        ordered.append(waiting.pop(ready.name))
-    return ordered
+    waiting = {draft.name: draft for draft in drafts}
+    takers: dict[str, list[str]] = {name: [] for name in waiting}
+    places = {name: i for i, name in enumerate(waiting)}
+    open_wires = {}
+    for draft in drafts:
+        sources = draft.after & waiting.keys()
+        open_wires[draft.name] = len(sources)
+        for source in sources:
+            takers[source].append(draft.name)
+    ready = [place for name, place in places.items() if not open_wires[name]]
+    ordered: list[Draft] = []
+    while ready:
+        draft = drafts[heapq.heappop(ready)]
+        ordered.append(waiting.pop(draft.name))
+        for name in takers[draft.name]:
+            open_wires[name] -= 1
+            if not open_wires[name]:
+                heapq.heappush(ready, places[name])
+    if waiting:
+        way = _cycle(waiting)
+        first = waiting[way[0]]
+        what = f"these steps wait for each other: {' → '.join([*way, way[0]])}"
+        mark = first.scope.document.mark(first.path)
+        problems.append(Problem(mark, first.where, what))
+    return [*ordered, *waiting.values()]
 
 
-def _cycle(waiting: dict[str, PlannedStep]) -> list[str]:
+def _cycle(waiting: dict[str, Draft]) -> list[str]:
     """The names along one cycle, in the direction in which values flow."""
     way: list[str] = []
     name = next(iter(waiting))
@@ -38,5 +50,6 @@ def _cycle(waiting: dict[str, PlannedStep]) -> list[str]:
     circle = way[way.index(name) :]
     circle.reverse()
     # Begin with the step that stands first in the file.
-    start = min(range(len(circle)), key=lambda i: waiting[circle[i]].index)
+    places = {name: i for i, name in enumerate(waiting)}
+    start = min(range(len(circle)), key=lambda i: places[circle[i]])
     return circle[start:] + circle[:start]

@@ -3,21 +3,30 @@
 A plan knows no camera and no model; `start` binds it to a host and gives a `Run` for one lane.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
-from appliance.engine.annotations import is_of, words
+from appliance.engine.advice import shared_steps, warnings_of
+from appliance.engine.annotations import is_of, many_of, words
+from appliance.engine.axes import Axes
 from appliance.engine.binding import Misfit, misfits_of_inputs, misfits_of_settings
-from appliance.engine.definition import Definition, read_definition
-from appliance.engine.document import Document, Path
+from appliance.engine.definition import Definition, parse_definition
+from appliance.engine.document import Document
+from appliance.engine.drafts import Drafts
 from appliance.engine.errors import DefinitionError, InputError, Mark, Problem
 from appliance.engine.order import in_order
-from appliance.engine.run import Run, Timer, Wires, no_time
-from appliance.engine.selectors import parse_selector
-from appliance.engine.steps import PlannedStep, StepReader
+from appliance.engine.rows import axis_name
+from appliance.engine.run import Run, Shared, Slotted, no_time
+from appliance.engine.scopes import Entrance, Scope
+from appliance.engine.sources import NOTHING_OUTSIDE, Sources
+from appliance.engine.state import basis_of_all
+from appliance.engine.steps import PlannedStep, StepPlanner
+from appliance.engine.turn import Output, Timer
 from appliance.engine.validation import shown, strict
-from appliance.engine.wiring import Build, Wiring, is_open, literal, selectors_in
+from appliance.engine.values import OPEN, fixed
+from appliance.engine.wiring import MOMENT_FIELDS, Wiring
 from blocks.block import BlockType, Host, Origin
 from blocks.data import Image
 
@@ -33,15 +42,30 @@ class Need:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedOutput:
+    """An output of the workflow: its slot, its type (of one element), its axes, and its step."""
+
+    slot: int
+    annotation: Any
+    axes: Axes
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """A checked workflow, ready to be started once for each lane."""
+    """A checked workflow, ready to be started once for each lane.
+
+    `warnings` are what is probably not meant. `shared` are the names of the steps that stand for
+    all cameras of a pipeline.
+    """
 
     definition: Definition
     document: Document
     steps: tuple[PlannedStep, ...]
-    outputs: Mapping[str, Build]
+    outputs: Mapping[str, PlannedOutput]
     wiring: Wiring
-    types: Mapping[str, Any]
+    warnings: tuple[Problem, ...]
+    shared: frozenset[str]
 
     @property
     def name(self) -> str:
@@ -50,8 +74,14 @@ class Plan:
 
     @property
     def output_types(self) -> dict[str, Any]:
-        """The Python type of each of the workflow's outputs, as far as it is known beforehand."""
-        return {name: self.types.get(str(value)) for name, value in self.definition.outputs.items()}
+        """The Python type of each of the workflow's outputs, as far as it is known beforehand.
+
+        A value that is many is a tuple, of tuples where it is many of many.
+        """
+        types = {}
+        for name, output in self.outputs.items():
+            types[name] = many_of(output.annotation, len(output.axes))
+        return types
 
     def values(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The inputs that a pipeline fixes: what is given, and the defaults. Images are left out.
@@ -71,7 +101,7 @@ class Plan:
         usable = {name: v for name, v in given.items() if f"inputs.{name}" not in refused}
         values = self._fitting(usable)
         for step in self.steps:
-            wrong += misfits_of_settings(step, self.document, values, usable)
+            wrong += misfits_of_settings(step, values, usable)
         return wrong
 
     def _fitting(self, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -87,13 +117,28 @@ class Plan:
         for step in self.steps:
             for field, kind in step.names_outside.items():
                 default = step.block.manifest.model_fields[field].default
-                name = literal(step.settings.get(field, default), values)
+                name = fixed(step.settings.get(field, default), values)
                 # What only an input will name, and nobody has set, cannot be asked for yet.
-                if isinstance(name, str) and not is_open(step.settings.get(field), values):
-                    path: Path = ("steps", step.index, field)
-                    mark = self.document.mark(path)
-                    found.append(Need(kind, name, mark, f"steps.{step.name}.{field}"))
+                if isinstance(name, str):
+                    mark = step.document.mark((*step.path, field))
+                    found.append(Need(kind, name, mark, f"{step.where}.{field}"))
         return tuple(found)
+
+    def share(
+        self,
+        given: Mapping[str, Any],
+        host: Host,
+        origin: Origin,
+        lock: AbstractContextManager[Any] | None = None,
+    ) -> Shared:
+        """Make the blocks that stand for all cameras of a pipeline, to be given to each `start`.
+
+        `lock` is held while they run. Raises as `start` does.
+        """
+        values = self._checked(given)
+        steps = [step for step in self.steps if step.name in self.shared]
+        blocks = self._blocks(steps, values, host, replace(origin, camera="*"))
+        return Shared(blocks, basis_of_all(steps, values), lock or nullcontext())
 
     def start(
         self,
@@ -102,59 +147,83 @@ class Plan:
         origin: Origin,
         timer: Timer = no_time,
         outputs: Collection[str] | None = None,
+        *,
+        shared: Shared | None = None,
     ) -> Run:
         """Make the blocks, with their settings, for one lane.
 
         `outputs` are those of the workflow's outputs that somebody takes, all by default. A step
-        that only makes pictures at which nobody would look is left out.
+        that only makes pictures at which nobody would look is left out. `shared` are the blocks
+        that stand for all cameras; without them the lane gets its own.
 
         Raises:
             InputError: the given inputs do not fit.
             DefinitionError: a setting does not fit, or a block refuses it.
         """
+        values = self._checked(given)
+        if shared is None:
+            shared = self.share(given, host, origin)
+        taken = {name: o for name, o in self.outputs.items() if outputs is None or name in outputs}
+        looked_at = list(self.steps) if outputs is None else self._looked_at(taken)
+        own = [step for step in looked_at if step.name not in self.shared]
+        blocks = self._blocks(own, values, host, origin)
+        basis = basis_of_all(own, values)
+        return Run(blocks, basis, shared, self._slotted(values, taken), timer)
+
+    def _checked(self, given: Mapping[str, Any]) -> dict[str, Any]:
         values = self.values(given)
         problems = [misfit.problem for misfit in self.misfits(given)]
         if problems:
-            raise DefinitionError(problems)
-        blocks = []
-        taken = {name: b for name, b in self.outputs.items() if outputs is None or name in outputs}
-        for step in self.steps if outputs is None else self._looked_at(taken):
+            raise DefinitionError(self.document.discreet(problems))
+        return values
+
+    def _blocks(
+        self, steps: Iterable[PlannedStep], values: Mapping[str, Any], host: Host, origin: Origin
+    ) -> list[tuple[PlannedStep, Any]]:
+        blocks, problems = [], []
+        for step in steps:
             place = replace(origin, workflow=self.name, step=step.name)
             try:
                 blocks.append((step, _make_block(step, values, host, place)))
             except (ValueError, LookupError) as error:
-                mark = self.document.mark(("steps", step.index))
-                problems.append(Problem(mark, f"steps.{step.name}", _text(error)))
+                problems.append(Problem(step.document.mark(step.path), step.where, _text(error)))
         if problems:
-            raise DefinitionError(problems)
-        return Run(blocks, self._wires(values, taken), timer)
+            raise DefinitionError(self.document.discreet(problems))
+        return blocks
 
-    def _looked_at(self, outputs: Collection[str]) -> list[PlannedStep]:
+    def _looked_at(self, outputs: Mapping[str, PlannedOutput]) -> list[PlannedStep]:
         """All steps but those that only make pictures, which no step and no output here takes."""
-        written = [self.definition.outputs[name] for name in outputs]
-        taken = {parse_selector(text).step for _, text in selectors_in(written)}
+        taken = {output.step for output in outputs.values()}
         steps = []
         for step in reversed(self.steps):
-            kinds = set(step.block.outputs.values())
-            if kinds != {Image} or step.name in taken:
+            only_seen = set(step.block.outputs.values()) == {Image} or step.internal
+            if not only_seen or step.name in taken:
                 steps.append(step)
                 taken |= step.after
         return steps[::-1]
 
-    def _wires(self, values: Mapping[str, Any], outputs: Mapping[str, Build]) -> Wires:
+    def _slotted(self, values: Mapping[str, Any], outputs: Mapping[str, PlannedOutput]) -> Slotted:
         inputs = self.wiring.named("inputs")
         specs = self.definition.inputs
-        return Wires(
+        frame = self.wiring.named("frame")
+        return Slotted(
             template=self.wiring.template({f"inputs.{n}": v for n, v in values.items()}),
             images=tuple(i for n, i in inputs.items() if specs[n].annotation is Image),
-            frame_fields=tuple(self.wiring.named("frame").items()),
-            outputs=tuple(outputs.items()),
+            moment_fields=tuple((n, i) for n, i in frame.items() if n in MOMENT_FIELDS),
+            frame_fields=tuple((n, i) for n, i in frame.items() if n not in MOMENT_FIELDS),
+            gates=tuple(
+                s.ran for s in self.steps if s.block.cls is Entrance and s.ran >= 0 and not s.axes
+            ),
+            outputs=tuple(
+                Output(name, o.slot, tuple(self.wiring.slot(axis_name(a)) for a in o.axes))
+                for name, o in outputs.items()
+            ),
         )
 
 
 def _make_block(step: PlannedStep, values: Mapping[str, Any], host: Host, origin: Origin) -> Any:
-    settings = {name: literal(value, values) for name, value in step.settings.items()}
-    manifest = strict(step.block.manifest, settings)
+    settings = {name: fixed(tree, values) for name, tree in step.settings.items()}
+    manifest = strict(step.block.manifest, {n: v for n, v in settings.items() if v is not OPEN})
     lent: dict[Any, Any] = {Host: host, Origin: origin}
     return step.block.cls(manifest, **{n: lent[k] for n, k in step.block.constructor.items()})
 
@@ -164,32 +233,69 @@ def _text(error: Exception) -> str:
     return str(error.args[0]) if isinstance(error, LookupError) and error.args else str(error)
 
 
-def load_plan(text: str, path: str, blocks: Mapping[str, BlockType]) -> Plan:
+def load_plan(
+    text: str, path: str, blocks: Mapping[str, BlockType], sources: Sources = NOTHING_OUTSIDE
+) -> Plan:
     """Read and check a workflow text that is called `path` in messages.
 
     Raises:
         DefinitionError: everything that is wrong with it.
     """
-    definition, document = read_definition(text, path)
-    return make_plan(definition, document, blocks)
+    problems: list[Problem] = []
+    definition, document = parse_definition(text, path, sources, problems)
+    return make_plan(definition, document, blocks, sources, problems)
 
 
-def make_plan(definition: Definition, document: Document, blocks: Mapping[str, BlockType]) -> Plan:
-    """Check a definition against the blocks there are.
+def make_plan(
+    definition: Definition,
+    document: Document,
+    blocks: Mapping[str, BlockType],
+    sources: Sources = NOTHING_OUTSIDE,
+    problems: list[Problem] | None = None,
+) -> Plan:
+    """Check a definition against the blocks there are; `problems` are those it has already.
 
     Raises:
         DefinitionError: everything that is wrong with it.
     """
-    problems = _wrong_defaults(definition, document)
-    wiring = Wiring()
-    reader = StepReader(definition, document, blocks, wiring, problems)
-    steps = [reader.read(i, spec) for i, spec in enumerate(definition.steps)]
-    outputs = {name: reader.output(name, v) for name, v in definition.outputs.items()}
-    planned = [step for step in steps if step is not None]
-    ordered = in_order(planned, document, problems)
-    if problems:
-        raise DefinitionError(sorted(problems, key=lambda p: (p.mark.line, p.mark.column)))
-    return Plan(definition, document, tuple(ordered), outputs, wiring, reader.types)
+    problems = [] if problems is None else problems
+    problems += _wrong_defaults(definition, document)
+    drafts = Drafts(blocks, sources, problems)
+    scope = drafts.read(definition, document)
+    planner = StepPlanner(Wiring(), drafts, problems)
+    steps = [planner.plan(draft) for draft in in_order(drafts.all, problems)]
+    outputs = _outputs(scope, planner, drafts)
+    shared = shared_steps(steps, problems)
+    # A file that runs as a step several times is wrong once.
+    found = list(dict.fromkeys(problems))
+    for read in drafts.scopes:
+        found = read.document.discreet(found)
+    if found:
+        raise DefinitionError(found)
+    advice = dict.fromkeys(warnings_of(steps, {output.step for output in outputs.values()}))
+    ordered = [s for s in steps if s.name not in shared] + [s for s in steps if s.name in shared]
+    return Plan(
+        definition, document, tuple(ordered), outputs, planner.wiring, tuple(advice), shared
+    )
+
+
+def _outputs(scope: Scope, planner: StepPlanner, drafts: Drafts) -> dict[str, PlannedOutput]:
+    found: dict[str, PlannedOutput] = {}
+    exits = {draft.step.name: draft for draft in drafts.all if draft.exits and draft.scope is scope}
+    for name, written in scope.definition.outputs.items():
+        leaving = exits.get(name)
+        if leaving is not None:
+            full = leaving.output("value")
+        else:
+            known = drafts.find(scope, written, ("outputs", name), f"outputs.{name}")
+            if known is None:
+                continue
+            full = scope.full(known)
+        value = planner.values.get(full)
+        if value is not None:
+            step = drafts.producers.get(full, "")
+            found[name] = PlannedOutput(value.slot, value.annotation, value.axes, step)
+    return found
 
 
 def _wrong_defaults(definition: Definition, document: Document) -> list[Problem]:

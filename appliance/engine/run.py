@@ -1,15 +1,21 @@
-"""A plan at work on one lane: a frame goes in, events and outputs come out."""
+"""A plan at work on one lane: a turn goes in, events and outputs come out.
 
-from collections.abc import Callable, Mapping, Sequence
+A turn is caused by a frame, or without one by a tick, a command or the stop. In a turn without a
+frame only those steps run that are called, and those that take something from them.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from appliance.engine.errors import StepError
+from appliance.engine.errors import InputError, suggestion
+from appliance.engine.state import Basis, StoredState, restore, stored
 from appliance.engine.steps import PlannedStep
-from appliance.engine.wiring import ABSENT, FRAME_SLOT, Build, Slots
-from blocks.data import Event, Frame
-
-Timer = Callable[[], float]
+from appliance.engine.turn import BoundStep, Call, Output, StepTime, Timer, Turn, Working
+from appliance.engine.wiring import FRAME_SLOT, MOMENT_SLOT, Slots
+from blocks.block import State
+from blocks.data import Frame, Moment
 
 
 def no_time() -> float:
@@ -17,68 +23,89 @@ def no_time() -> float:
     return 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class StepFailure:
-    """A step that raised in a turn; what depends on it was left out."""
+class Keeper:
+    """Some blocks, and the states of those that have one: asked for, and given back."""
 
-    step: str
-    error: Exception
+    def __init__(self, blocks: Sequence[tuple[PlannedStep, Any]], basis: Basis) -> None:
+        self._stateful = {step.name: block for step, block in blocks if step.block.state}
+        self._basis = basis
 
+    def state(self) -> Mapping[str, State]:
+        """The state of each step that has one, as it is now; frozen models."""
+        return {name: block.state for name, block in self._stateful.items()}
 
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """What one frame led to."""
+    def stored_state(self) -> tuple[StoredState, ...]:
+        """The same as texts, to be kept for the next start."""
+        return stored(self._stateful, self._basis)
 
-    frame: Frame
-    events: tuple[Event, ...]
-    outputs: Mapping[str, Any]
-    failures: tuple[StepFailure, ...]
-
-
-@dataclass(slots=True)
-class StepTime:
-    """How often a step ran, and how long in all."""
-
-    step: str
-    runs: int = 0
-    total_s: float = 0.0
+    def restore(self, entries: Iterable[StoredState]) -> tuple[str, ...]:
+        """Give the blocks what was kept; a sentence for each state that does not fit any more."""
+        return restore(self._stateful, self._basis, entries)
 
 
-@dataclass(slots=True)
-class _BoundStep:
-    """A step with its block, in the form in which a turn uses it."""
+class Shared(Keeper):
+    """The blocks that stand for all cameras of a pipeline, and the lock they run under."""
 
-    planned: PlannedStep
-    call: Callable[..., Any]
-    time: StepTime
+    def __init__(
+        self,
+        blocks: Sequence[tuple[PlannedStep, Any]],
+        basis: Basis,
+        lock: AbstractContextManager[Any],
+    ) -> None:
+        super().__init__(blocks, basis)
+        self.blocks = blocks
+        self.lock = lock
 
 
 @dataclass(frozen=True, slots=True)
-class Wires:
-    """The slots of one workflow: how a turn begins, what the frame fills, what comes out."""
+class Slotted:
+    """The slots of one workflow: how a turn begins, what the moment fills, what comes out."""
 
     template: Slots
     images: tuple[int, ...]
+    moment_fields: tuple[tuple[str, int], ...]
     frame_fields: tuple[tuple[str, int], ...]
-    outputs: tuple[tuple[str, Build], ...]
+    gates: tuple[int, ...]
+    outputs: tuple[Output, ...]
 
 
-class Run:
+class Run(Keeper):
     """A workflow on one lane. Its blocks remember; it is called by one thread only."""
 
     def __init__(
-        self, steps: Sequence[tuple[PlannedStep, Any]], wires: Wires, timer: Timer = no_time
+        self,
+        blocks: Sequence[tuple[PlannedStep, Any]],
+        basis: Basis,
+        shared: Shared,
+        slotted: Slotted,
+        timer: Timer,
     ) -> None:
-        self._steps = [
-            _BoundStep(planned, block.run, StepTime(planned.name)) for planned, block in steps
-        ]
-        self._wires = wires
+        super().__init__(blocks, basis)
+        self._own = [_bound(planned, block) for planned, block in blocks]
+        self._shared = [_bound(planned, block) for planned, block in shared.blocks]
+        self._lock = shared.lock
+        self._slotted = slotted
         self._timer = timer
+        self._called = {step.planned.name: step for step in [*self._own, *self._shared]}
+        everywhere = [*self._own, *self._shared]
+        self._ticking = [step for step in everywhere if step.planned.block.ticks]
+        self._waking = [s for s in everywhere if hasattr(type(s.block), "awake_until")]
 
     @property
     def times(self) -> tuple[StepTime, ...]:
         """How long each step took so far, in the order in which they run."""
-        return tuple(step.time for step in self._steps)
+        return tuple(s.time for s in [*self._own, *self._shared] if not s.planned.internal)
+
+    @property
+    def awake_until(self) -> float | None:
+        """Until when, in `at_s`, some block asks for every frame; None if none does."""
+        asked = [step.block.awake_until for step in self._waking]
+        return max((until for until in asked if until is not None), default=None)
+
+    def next_at(self, now: Moment) -> float | None:
+        """When, in `at_s`, the next tick is due, as seen from now; None if none is."""
+        due = [step.block.next_at(now) for step in self._ticking]
+        return min((at_s for at_s in due if at_s is not None), default=None)
 
     def turn(self, frame: Frame) -> Turn:
         """Run every step on a frame.
@@ -86,78 +113,75 @@ class Run:
         Raises:
             StepError: a step that says `on_error: stop` raised.
         """
-        wires = self._wires
-        slots = wires.template.copy()
-        slots[FRAME_SLOT] = frame
-        for slot in wires.images:
+        slotted = self._slotted
+        slots = slotted.template.copy()
+        slots[FRAME_SLOT] = slots[MOMENT_SLOT] = frame
+        for slot in slotted.images:
             slots[slot] = frame.image
-        for name, slot in wires.frame_fields:
+        for name, slot in slotted.moment_fields:
             slots[slot] = getattr(frame, name)
-        events: list[Event] = []
-        failures: list[StepFailure] = []
-        # Steps that have lost this frame: those that raised, and all that hang on them.
-        lost: set[str] = set()
-        for step in self._steps:
-            name = step.planned.name
-            if lost and not lost.isdisjoint(step.planned.after):
-                lost.add(name)
-                continue
-            try:
-                _run_step(step, slots, events, self._timer)
-            except Exception as error:
-                if step.planned.stops:
-                    raise StepError(name, frame.camera, frame.sequence, error) from error
-                failures.append(StepFailure(name, error))
-                lost.add(name)
-        outputs = {name: v for name, build in wires.outputs if (v := build(slots)) is not ABSENT}
-        return Turn(frame, tuple(events), outputs, tuple(failures))
+        for name, slot in slotted.frame_fields:
+            slots[slot] = getattr(frame, name)
+        turn = Working(frame, slots, self._timer)
+        for step in self._own:
+            turn.step(step)
+        if self._shared:
+            with self._lock:
+                for step in self._shared:
+                    turn.step(step)
+        return turn.done(slotted.outputs)
+
+    def tick(self, now: Moment) -> Turn:
+        """Run the steps that have something to do by now, and what hangs on them."""
+        due = {}
+        for step in self._ticking:
+            at_s = step.block.next_at(now)
+            if at_s is not None and at_s <= now.at_s:
+                due[step.planned.name] = step.block.tick
+        return self._without_frame(now, due, (now,))
+
+    def command(self, step: str, name: str, value: Any, now: Moment) -> Turn:
+        """Give a command to a step, and run what hangs on it.
+
+        Raises:
+            InputError: there is no such step, or it has no such command.
+        """
+        bound = self._called.get(step)
+        if bound is None or not bound.planned.block.commands:
+            known = [n for n, s in self._called.items() if s.planned.block.commands]
+            what = f"there is no step '{step}' that takes commands"
+            raise InputError(what + suggestion(step, known, " (this workflow has none)"))
+        if name not in bound.planned.block.commands:
+            hint = suggestion(name, bound.planned.block.commands)
+            raise InputError(f"step '{step}' has no command '{name}'{hint}")
+        return self._without_frame(now, {step: bound.block.command}, (now, name, value))
+
+    def stop(self, now: Moment) -> Turn:
+        """The last turn: what blocks have held back until now comes out."""
+        calls = {n: s.block.stop for n, s in self._called.items() if hasattr(s.block, "stop")}
+        return self._without_frame(now, calls, (now,))
+
+    def _without_frame(
+        self, now: Moment, calls: Mapping[str, Call], arguments: tuple[Any, ...]
+    ) -> Turn:
+        slotted = self._slotted
+        slots = slotted.template.copy()
+        slots[MOMENT_SLOT] = now
+        for name, slot in slotted.moment_fields:
+            slots[slot] = getattr(now, name)
+        for slot in slotted.gates:
+            # In a workflow that runs as a step some may be called, though nothing has entered.
+            slots[slot] = True
+        turn = Working(now, slots, self._timer)
+        for step in self._own:
+            turn.sparse_step(step, calls, arguments)
+        if self._shared:
+            with self._lock:
+                for step in self._shared:
+                    turn.sparse_step(step, calls, arguments)
+        return turn.done(slotted.outputs)
 
 
-def _wanted(planned: PlannedStep, slots: Slots) -> bool:
-    """Whether a step has all it needs, and its condition holds."""
-    for slot in planned.required:
-        if slots[slot] is ABSENT:
-            return False
-    if planned.condition is None:
-        return True
-    values = tuple([slots[slot] for slot in planned.condition_slots])
-    return not any(value is ABSENT for value in values) and planned.condition.holds(values)
-
-
-def _run_step(step: _BoundStep, slots: Slots, events: list[Event], timer: Timer) -> None:
-    planned = step.planned
-    if not _wanted(planned, slots):
-        return
-    for slot, build in planned.built:
-        slots[slot] = build(slots)
-    arguments = [slots[slot] for slot in planned.arguments]
-    for position, fallback in planned.fallbacks:
-        if arguments[position] is ABSENT:
-            arguments[position] = fallback
-    began = timer()
-    try:
-        result = step.call(*arguments)
-    finally:
-        step.time.runs += 1
-        step.time.total_s += timer() - began
-    if result is None:
-        return
-    if planned.block.emits:
-        events.append(_checked_event(result))
-        return
-    values = _checked_outputs(result, len(planned.outputs))
-    for slot, value in zip(planned.outputs, values, strict=True):
-        slots[slot] = ABSENT if value is None else value
-
-
-def _checked_event(result: Any) -> Event:
-    if not isinstance(result, Event):
-        raise TypeError(f"run gave {type(result).__name__}, not an Event")
-    return result
-
-
-def _checked_outputs(result: Any, count: int) -> tuple[Any, ...]:
-    # Looked at as a whole, before any of it goes where other steps see it.
-    if not isinstance(result, tuple) or len(result) != count:
-        raise TypeError(f"run gave {type(result).__name__}, not a tuple of its {count} outputs")
-    return result
+def _bound(planned: PlannedStep, block: Any) -> BoundStep:
+    batch = planned.each is not None and planned.each.batch is not None
+    return BoundStep(planned, block, block.run_many if batch else block.run, StepTime(planned.name))

@@ -2,11 +2,15 @@
 
 `$inputs.x` is an input, `$steps.step.output` what a step gave, `$frame.x` a fact of the frame. A
 text that begins with a dollar and is none of these is refused; `$$` at its beginning is one dollar.
+A text that begins with `=` is an expression in CEL; `==` at its beginning is one sign.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+from appliance.engine.sources import Verbatim
 
 Root = Literal["inputs", "steps", "frame"]
 
@@ -29,7 +33,12 @@ class Selector:
 
 def is_selector(value: object) -> bool:
     """Whether a value of the file is meant as a selector."""
-    return isinstance(value, str) and value.startswith("$") and not value.startswith("$$")
+    return (
+        isinstance(value, str)
+        and value.startswith("$")
+        and not value.startswith("$$")
+        and not isinstance(value, Verbatim)
+    )
 
 
 def parse_selector(text: str) -> Selector:
@@ -51,5 +60,29 @@ def parse_selector(text: str) -> Selector:
 
 
 def unescaped(text: str) -> str:
-    """A literal text as it is meant: a doubled dollar at its beginning is one."""
-    return text[1:] if text.startswith("$$") else text
+    """A literal text as it is meant: a doubled sign at its beginning is one."""
+    if isinstance(text, Verbatim):
+        return str(text)
+    return text[1:] if text.startswith(("$$", "==")) else text
+
+
+def is_expression(value: object) -> bool:
+    """Whether a value of the file is meant as an expression."""
+    return (
+        isinstance(value, str)
+        and value.startswith("=")
+        and not value.startswith("==")
+        and not isinstance(value, Verbatim)
+    )
+
+
+def selectors_in(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[Any, str]]:
+    """Every text in a value that is meant as a selector, with its path inside of the value."""
+    if is_selector(value):
+        yield path, value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from selectors_in(inner, (*path, key))
+    elif isinstance(value, list):
+        for i, inner in enumerate(value):
+            yield from selectors_in(inner, (*path, i))

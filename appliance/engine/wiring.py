@@ -1,33 +1,35 @@
 """Values of a turn by number: a selector is resolved to a slot once, when the file is checked."""
 
-from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from enum import Enum
 from typing import Any, Final
 
-from appliance.engine.selectors import is_selector, parse_selector, unescaped
+Slots = list[Any]
 
 
 class Absence(Enum):
-    """The type of the one value that says: there is none."""
+    """The type of the values that say: there is none."""
 
     ABSENT = "absent"
+    # An element whose step raised: nothing that hangs on it runs either.
+    LOST = "lost"
 
 
 ABSENT: Final = Absence.ABSENT
+LOST: Final = Absence.LOST
 FRAME_SLOT: Final = 0
+MOMENT_SLOT: Final = 1
 CAPTURED_AT: Final = "frame.captured_at"
-
-Slots = list[Any]
-Build = Callable[[Slots], Any]
+MOMENT_FIELDS: Final = frozenset({"camera", "captured_at"})
+"""What of `$frame` there is in a turn without a frame."""
 
 
 class Wiring:
     """The numbers of all values of one workflow, and the values that never change."""
 
     def __init__(self) -> None:
-        self._numbers: dict[str, int] = {"frame": FRAME_SLOT}
-        self._template: Slots = [ABSENT]
+        self._numbers: dict[str, int] = {"frame": FRAME_SLOT, "moment": MOMENT_SLOT}
+        self._template: Slots = [ABSENT, ABSENT]
 
     def slot(self, name: str) -> int:
         """The number of a value with a dotted name, such as `steps.gate.total_in`."""
@@ -52,51 +54,3 @@ class Wiring:
         """The numbers in use under a root: `frame` gives those of `frame.camera` and so on."""
         prefix = f"{root}."
         return {n.removeprefix(prefix): i for n, i in self._numbers.items() if n.startswith(prefix)}
-
-    def build(self, value: Any) -> Build:
-        """How to make a value of a file in a turn; what is absent is left out of it.
-
-        What is made is read outside of the workflow, so that there a time is a time, in UTC.
-        """
-        if is_selector(value):
-            name = str(parse_selector(value))[1:]
-            number = self.slot(name)
-            if name == CAPTURED_AT:
-                return lambda slots: datetime.fromtimestamp(slots[number], UTC)
-            return lambda slots: slots[number]
-        if isinstance(value, dict):
-            parts = [(key, self.build(inner)) for key, inner in value.items()]
-            return lambda slots: {key: v for key, b in parts if (v := b(slots)) is not ABSENT}
-        if isinstance(value, list):
-            items = [self.build(inner) for inner in value]
-            return lambda slots: [v for b in items if (v := b(slots)) is not ABSENT]
-        plain = unescaped(value) if isinstance(value, str) else value
-        return lambda _slots: plain
-
-
-def selectors_in(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[Any, str]]:
-    """Every text in a value that is meant as a selector, with its path inside of the value."""
-    if is_selector(value):
-        yield path, value
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            yield from selectors_in(inner, (*path, key))
-    elif isinstance(value, list):
-        for i, inner in enumerate(value):
-            yield from selectors_in(inner, (*path, i))
-
-
-def literal(value: Any, inputs: Mapping[str, Any]) -> Any:
-    """A setting with `$inputs.x` replaced by the value of that input, where it has one."""
-    if is_selector(value):
-        return inputs.get(parse_selector(value).name, value)
-    if isinstance(value, dict):
-        return {key: literal(inner, inputs) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [literal(inner, inputs) for inner in value]
-    return unescaped(value) if isinstance(value, str) else value
-
-
-def is_open(value: Any, inputs: Mapping[str, Any]) -> bool:
-    """Whether a setting is an input that has no value."""
-    return is_selector(value) and parse_selector(value).name not in inputs

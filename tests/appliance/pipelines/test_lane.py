@@ -213,7 +213,7 @@ def test_whoever_wants_is_told_of_each_processed_frame(
     lane = make_lane(look([1], on_error="stop"), on_turn=turns.append)
     with pytest.raises(StepError):
         run_through(lane, mailbox, [0, 1])
-    assert [turn.frame.sequence for turn in turns] == [0]
+    assert [turn.moment.sequence for turn in turns] == [0]
     assert [event.data for event in turns[0].events] == [{"n": 0}]
 
 
@@ -338,7 +338,7 @@ def test_a_full_outbox_skips_frames_before_they_are_run(
         lane = make_lane(look(), store=small, on_turn=turns.append)
         run_through(lane, mailbox, range(6))
         assert mailbox.buckets.snapshot() == {"processed": 2, "outbox": 4}
-        assert [turn.frame.sequence for turn in turns] == [0, 1]
+        assert [turn.moment.sequence for turn in turns] == [0, 1]
         assert numbers_in(small) == [0, 1]
     finally:
         small.close()
@@ -438,7 +438,7 @@ def test_of_a_source_that_is_too_fast_every_frame_is_accounted_for(
     assert mailbox.buckets.in_flight == 0
     assert buckets.get("processed", 0) == len(turns)
     assert set(buckets) <= {"processed", "replaced", "outbox", "stopped"}
-    numbers = [turn.frame.sequence for turn in turns]
+    numbers = [turn.moment.sequence for turn in turns]
     assert numbers == sorted(numbers)
     assert numbers_in(small) == [number for number in numbers if number % 7]
     small.close()

@@ -1,0 +1,381 @@
+"""The steps of a workflow, and of the workflows that run as steps in it, as one flat list.
+
+A step of `type: workflow` becomes an entrance, which takes the inputs and decides on `when`, the
+steps of the other file, each called `step/inner`, and an exit for each output that is no plain
+selector. What is wrong with settings, keys and blocks is found here; wires are checked in `steps`.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from appliance.engine.annotations import is_of
+from appliance.engine.definition import STEP_KEYS, Definition, Step, parse_definition
+from appliance.engine.document import Document, Path
+from appliance.engine.errors import DefinitionError, InputError, Mark, Problem, suggestion
+from appliance.engine.expressions import ExpressionError
+from appliance.engine.names import KnownNames, unknown_block
+from appliance.engine.scopes import (
+    WORKFLOW,
+    Draft,
+    Entrance,
+    Outside,
+    Scope,
+    Sub,
+    exit_draft,
+    made_block,
+)
+from appliance.engine.selectors import is_expression, is_selector
+from appliance.engine.sources import Sources
+from appliance.engine.validation import problems_of, strict
+from appliance.engine.values import OPEN, Computed, Reference, fixed, parsed, references_in
+from appliance.engine.wiring import CAPTURED_AT
+from blocks.block import BlockType, Parameter
+from blocks.data import Image
+
+DEEPEST = 8
+MOST_STEPS = 5_000
+
+
+class Drafts:
+    """Reads a workflow and all that run in it; what is wrong is added to `problems`."""
+
+    def __init__(
+        self, blocks: Mapping[str, BlockType], sources: Sources, problems: list[Problem]
+    ) -> None:
+        self._blocks = blocks
+        self._sources = sources
+        self._problems = problems
+        self._files: dict[str, Sub | None] = {}
+        self.scopes: list[Scope] = []
+        self.all: list[Draft] = []
+        self.producers: dict[str, str] = {}
+
+    def read(self, definition: Definition, document: Document) -> Scope:
+        """Add the steps of the main file; its scope."""
+        images = frozenset(n for n, s in definition.inputs.items() if s.annotation is Image)
+        held = {n: Reference(f"inputs.{n}") for n in definition.inputs if n not in images}
+        self._defaults = {
+            name: spec.default
+            for name, spec in definition.inputs.items()
+            if spec.has_default and is_of(spec.default, spec.annotation)
+        }
+        outside = Outside("", held, images, None, (document.path,))
+        scope = self._scope(Sub(definition, document), outside)
+        for name, value in definition.outputs.items():
+            # In what leaves a workflow a time is a time: it is made of the number.
+            if not is_selector(value) or value == f"${CAPTURED_AT}":
+                self._add(exit_draft(scope, name, value))
+        producers = self.producers
+        for draft in self.all:
+            producers |= {draft.output(name): draft.name for name in draft.block.outputs}
+            producers[draft.ran] = draft.name
+        for draft in self.all:
+            names = self._names_of(draft)
+            draft.after = frozenset(producers[name] for name in names if name in producers)
+        return scope
+
+    def _scope(self, sub: Sub, outside: Outside) -> Scope:
+        definition, document = sub
+        subs: dict[str, Sub] = {}
+        faces: dict[str, BlockType | None] = {}
+        for step in definition.steps:
+            if step.name not in faces:
+                faces[step.name] = self._face(step, document, outside.chain, subs)
+        scope = Scope(
+            definition,
+            document,
+            outside.prefix,
+            faces,
+            outside.held,
+            outside.varying,
+            outside.gate,
+        )
+        self.scopes.append(scope)
+        seen: set[str] = set()
+        for step in definition.steps:
+            face = faces[step.name]
+            if face is None:
+                self._check_names(scope, step)
+            elif step.name not in seen and len(self.all) <= MOST_STEPS:
+                seen.add(step.name)
+                self._read(Draft(scope, step, face, ("steps", step.index)), subs, outside.chain)
+        return scope
+
+    def _read(self, draft: Draft, subs: Mapping[str, Sub], chain: tuple[str, ...]) -> None:
+        self._check_keys(draft)
+        draft.settings = self._settings(draft)
+        sub = subs.get(draft.step.name)
+        if sub is None:
+            self._add(draft)
+            return
+        inputs = {n: parameter.annotation for n, parameter in draft.block.inputs.items()}
+        draft.block = replace(draft.block, outputs=inputs)
+        self._enter(draft, sub, chain)
+
+    def _check_names(self, scope: Scope, step: Step) -> None:
+        """All that can be said of a step whose block nobody knows."""
+        for key, value in step.given.items():
+            for inner, text in references_in(value):
+                if is_selector(text):
+                    place = ("steps", step.index, key, *inner)
+                    self.find(scope, text, place, f"steps.{step.name}.{key}")
+
+    def _add(self, draft: Draft) -> None:
+        if len(self.all) == MOST_STEPS:
+            what = f"with all that run in it this workflow has more than {MOST_STEPS:,} steps"
+            self._refuse(draft.scope.document.mark(draft.path), draft.where, what)
+        if len(self.all) <= MOST_STEPS:
+            self.all.append(draft)
+
+    def _face(
+        self, step: Step, document: Document, chain: tuple[str, ...], subs: dict[str, Sub]
+    ) -> BlockType | None:
+        """The block of a step, or how another workflow looks as a step; None if nobody knows."""
+        path = ("steps", step.index)
+        if step.type != WORKFLOW:
+            block = self._blocks.get(step.type)
+            if block is None:
+                what = unknown_block(step.type, self._blocks)
+                self._refuse(document.mark((*path, "type")), f"steps.{step.name}.type", what)
+            return block
+        sub = self._file(step, document, chain)
+        if sub is None:
+            return None
+        subs[step.name] = sub
+        inputs = {
+            name: Parameter(name, spec.annotation, not spec.has_default, spec.default)
+            for name, spec in sub.definition.inputs.items()
+        }
+        return made_block(WORKFLOW, Entrance, inputs, self._outputs(sub))
+
+    def _outputs(self, sub: Sub) -> dict[str, Any]:
+        """The types of a workflow's outputs, as far as they are plain selectors."""
+        faces = {step.name: self._blocks.get(step.type) for step in sub.definition.steps}
+        types = KnownNames(sub.definition, faces).types
+        return {
+            name: types.get(value[1:], Any) if is_selector(value) else Any
+            for name, value in sub.definition.outputs.items()
+        }
+
+    def _file(self, step: Step, document: Document, chain: tuple[str, ...]) -> Sub | None:
+        path = ("steps", step.index, "workflow")
+        where, name = f"steps.{step.name}.workflow", step.given.get("workflow")
+        if not isinstance(name, str) or not name:
+            what = "the key 'workflow' is missing: it names the file that runs as this step"
+            if "workflow" in step.given:
+                what = "this must be the name of a workflow file"
+            self._refuse(document.key_mark(path), where, what)
+            return None
+        mark = document.mark(path)
+        try:
+            text, shown = self._sources.file(name, mark.path)
+        except LookupError as error:
+            self._refuse(mark, where, str(error.args[0]))
+            return None
+        if shown in chain:
+            way = " → ".join([*chain[chain.index(shown) :], shown])
+            self._refuse(mark, where, f"this workflow runs itself: {way}")
+            return None
+        if len(chain) > DEEPEST:
+            self._refuse(mark, where, f"workflows run in each other more than {DEEPEST} deep")
+            return None
+        if shown not in self._files:
+            self._files[shown] = self._parsed(text, shown)
+        return self._files[shown]
+
+    def _parsed(self, text: str, path: str) -> Sub | None:
+        problems: list[Problem] = []
+        try:
+            sub = Sub(*parse_definition(text, path, self._sources, problems))
+        except DefinitionError as error:
+            self._problems += error.problems
+            return None
+        self._problems += problems
+        return sub
+
+    def _enter(self, draft: Draft, sub: Sub, chain: tuple[str, ...]) -> None:
+        """Add an entrance, the steps behind it, and the exits."""
+        self._add(draft)
+        held = dict(self._held(draft))
+        varying = frozenset(draft.step.given.keys() - held.keys())
+        gate = draft.ran
+        chain = (*chain, sub.document.path)
+        inner = self._scope(sub, Outside(f"{draft.name}/", held, varying, gate, chain))
+        for name, value in sub.definition.outputs.items():
+            outside = f"steps.{draft.step.name}.{name}"
+            if is_selector(value):
+                found = self.find(inner, value, ("outputs", name), f"outputs.{name}")
+                if found is not None:
+                    draft.scope.aliases[outside] = inner.full(found)
+            else:
+                leaving = exit_draft(inner, name, value)
+                self._add(leaving)
+                draft.scope.aliases[outside] = leaving.output("value")
+
+    def _held(self, draft: Draft) -> Iterator[tuple[str, Any]]:
+        """The inputs of a workflow that runs as a step which do not change with each frame."""
+        for name, parameter in draft.block.inputs.items():
+            if name not in draft.step.given:
+                if not parameter.required:
+                    yield name, parameter.default
+                continue
+            tree = self._tree(draft, draft.step.given[name], draft.place(name), None)
+            if tree is not OPEN:
+                yield name, tree
+
+    def _check_keys(self, draft: Draft) -> None:
+        known = {*draft.block.manifest.model_fields, *draft.block.inputs}
+        for key in draft.step.given:
+            if key not in known:
+                what = f"unknown key '{key}'{suggestion(key, known | set(STEP_KEYS))}"
+                mark = draft.scope.document.key_mark((*draft.path, key))
+                self._refuse(mark, f"{draft.where}.{key}", what)
+
+    def _settings(self, draft: Draft) -> dict[str, Any]:
+        """The settings as trees over the inputs of the plan, checked as far as these are known."""
+        fields, scope = draft.block.manifest.model_fields, draft.scope
+        trees, known = {}, {}
+        for name, value in draft.step.given.items():
+            if name not in fields:
+                continue
+            tree = self._tree(draft, value, draft.place(name), name)
+            trees[name] = tree
+            filled = self._filled(draft, name, tree)
+            if filled is not OPEN:
+                known[name] = filled
+        try:
+            strict(draft.block.manifest, known)
+        except ValidationError as error:
+            # A setting whose input has no default yet is looked at when the pipeline starts.
+            unset = trees.keys() - known.keys()
+            model = draft.block.manifest
+            self._problems += problems_of(error, scope.document, model, draft.path, unset)
+        return {name: tree for name, tree in trees.items() if tree is not OPEN}
+
+    def _filled(self, draft: Draft, name: str, tree: Any) -> Any:
+        if tree is OPEN:
+            return OPEN
+        try:
+            return fixed(tree, self._defaults)
+        except InputError as error:
+            mark = draft.scope.document.mark(draft.place(name))
+            self._refuse(mark, draft.where_of(name), str(error))
+            return OPEN
+
+    def _tree(self, draft: Draft, value: Any, place: Path, setting: str | None) -> Any:
+        """A written value over the inputs of the plan; OPEN where it has something else in it.
+
+        That is told where the value is a `setting`, which must not change with each frame.
+        """
+        scope, opened = draft.scope, []
+
+        def held(name: str, text: str, at: Path) -> Any:
+            given = name.removeprefix("inputs.")
+            if name.startswith("inputs.") and given in scope.held:
+                return scope.held[given]
+            opened.append(name)
+            changes = not name.startswith("inputs.") or given in scope.varying
+            if setting is not None and changes:
+                what = (
+                    f"'{setting}' is a setting, fixed when the pipeline starts: it takes a value "
+                    f"or $inputs.x, not {text}, which changes with each frame"
+                )
+                self._refuse(scope.document.mark(at), draft.where_of(setting), what)
+            return None
+
+        def resolve(text: str, inner: Path) -> Any:
+            at = (*place, *inner)
+            if is_expression(text):
+                return self._computed(draft, text, at, setting, held)
+            where = draft.where_of(setting) if setting is not None else ""
+            name = (
+                self.find(scope, text, at, where) if setting is not None else _quietly(scope, text)
+            )
+            if name is None:
+                opened.append(text)
+                return None
+            return held(name, text, at)
+
+        tree = parsed(value, resolve)
+        return OPEN if opened or tree is OPEN or _holds_open(tree) else tree
+
+    def _computed(self, draft: Draft, text: str, at: Path, setting: str | None, held: Any) -> Any:
+        scope = draft.scope
+        try:
+            expression = scope.language.expression(text[1:])
+        except ExpressionError as error:
+            if setting is not None:
+                self.refuse_expression(scope, text, at, draft.where_of(setting), error, 1)
+            return OPEN
+        names = (*expression.names, *expression.presences)
+        arguments = [held(name, f"${name}", at) for name in names]
+        # An input that is held has a value whenever the pipeline runs.
+        there = [True] * len(expression.presences)
+        return Computed(expression, (*arguments[: len(expression.names)], *there))
+
+    def find(self, scope: Scope, text: str, place: Path, where: str) -> str | None:
+        """The dotted name a selector stands for; None, and a problem, if there is none."""
+        try:
+            return scope.names.find(text)
+        except ValueError as error:
+            self._refuse(scope.document.mark(place), where, str(error))
+            return None
+
+    def refuse_expression(
+        self, scope: Scope, text: str, place: Path, where: str, error: ExpressionError, skipped: int
+    ) -> None:
+        """Add the problem of an expression, at its place in the file."""
+        if scope.names.leaves_open(str(error)):
+            return
+        mark = scope.document.mark(place)
+        self._refuse(_inside(mark, text, error.column + skipped), where, str(error))
+
+    def _names_of(self, draft: Draft) -> Iterator[str]:
+        """The full names of all that a step hangs on."""
+        scope = draft.scope
+        if scope.gate is not None:
+            yield scope.gate
+        texts = [text for _, text in draft.wired()]
+        texts += [f"={draft.step.when}"] if draft.step.when is not None else []
+        for text in texts:
+            if is_selector(text):
+                name = _quietly(scope, text)
+                names: tuple[str, ...] = (name,) if name else ()
+                asked: tuple[str, ...] = ()
+            else:
+                names, asked = _names_in(scope, text[1:])
+            yield from (scope.full(name) for name in (*names, *asked))
+
+    def _refuse(self, mark: Mark, where: str, what: str) -> None:
+        self._problems.append(Problem(mark, where, what))
+
+
+def _names_in(scope: Scope, text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    try:
+        return scope.language.names(text)
+    except ExpressionError:
+        return (), ()
+
+
+def _quietly(scope: Scope, text: str) -> str | None:
+    try:
+        return scope.names.find(text)
+    except ValueError:
+        return None
+
+
+def _holds_open(tree: Any) -> bool:
+    if isinstance(tree, dict):
+        return any(_holds_open(inner) for inner in tree.values())
+    if isinstance(tree, list):
+        return any(_holds_open(inner) for inner in tree)
+    return tree is OPEN
+
+
+def _inside(mark: Mark, text: str, column: int) -> Mark:
+    """The place of a character of a text that stands on one line at `mark`."""
+    start = mark.excerpt.find(text, mark.column - 1)
+    return Mark(mark.path, mark.line, start + column, mark.excerpt) if start >= 0 else mark

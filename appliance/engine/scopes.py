@@ -1,0 +1,158 @@
+"""Workflow files in a plan, each with its own names, and their steps before they are wired."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from pydantic import Field
+
+from appliance.engine.definition import Definition, Step
+from appliance.engine.document import Document, Path
+from appliance.engine.expressions import Language
+from appliance.engine.names import KnownNames
+from appliance.engine.values import references_in
+from blocks.block import BlockType, Manifest, Parameter
+
+WORKFLOW = "workflow"
+
+
+class WorkflowManifest(Manifest):
+    """Which file runs as this step."""
+
+    workflow: str = Field(min_length=1, description="The file, as seen from the one it stands in.")
+
+
+@dataclass(eq=False)
+class Scope:
+    """One workflow file in a plan. Its names are its own; a value's full name is unique.
+
+    `aliases` are full names of outputs of workflows that run as steps. `held` are the inputs that
+    do not change from frame to frame, as trees over the inputs of the whole plan; `varying` those
+    that do. `gate` is what must be there for any step of the file to run.
+    """
+
+    definition: Definition
+    document: Document
+    prefix: str
+    faces: Mapping[str, BlockType | None]
+    held: Mapping[str, Any]
+    varying: frozenset[str]
+    gate: str | None = None
+    aliases: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.names = KnownNames(self.definition, self.faces)
+        self.language = Language(self.names.types, self.names.steps)
+
+    def full(self, name: str) -> str:
+        """The full name of a value with a dotted name of this file."""
+        if name.startswith("frame."):
+            return name
+        return self.aliases.get(name, f"{self.prefix}{name}")
+
+
+@dataclass(eq=False)
+class Draft:
+    """A step whose block is known, before its wires are looked at.
+
+    `path` is where it stands in its file; `exits` says that it makes an output of the file.
+    """
+
+    scope: Scope
+    step: Step
+    block: BlockType
+    path: Path
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    after: frozenset[str] = frozenset()
+    exits: bool = False
+
+    @property
+    def name(self) -> str:
+        """Its name in the whole plan."""
+        return f"{self.scope.prefix}{'outputs.' if self.exits else ''}{self.step.name}"
+
+    @property
+    def ran(self) -> str:
+        """The full name of the value that is there where the step ran and gave something."""
+        kind = "outputs" if self.exits else "steps"
+        return f"{self.scope.prefix}{kind}.{self.step.name}"
+
+    @property
+    def where(self) -> str:
+        """What messages call it."""
+        return f"{'outputs' if self.exits else 'steps'}.{self.step.name}"
+
+    def place(self, key: str) -> Path:
+        """Where the value of a key stands in the file."""
+        return self.path if self.exits else (*self.path, key)
+
+    def where_of(self, key: str) -> str:
+        """What messages call the value of a key."""
+        return self.where if self.exits else f"{self.where}.{key}"
+
+    def output(self, name: str) -> str:
+        """The full name of one of its outputs."""
+        return f"{self.name}/inputs.{name}" if self.block.cls is Entrance else f"{self.ran}.{name}"
+
+    def wired(self) -> Iterator[tuple[str, str]]:
+        """Every selector and expression in what it is wired to: its key, and the text."""
+        for key in self.block.inputs:
+            for _, text in references_in(self.step.given.get(key)):
+                yield key, text
+
+
+class Entrance:
+    """Where values enter a workflow that runs as a step: passes on what it is given."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        del manifest
+
+    def run(self, *values: Any) -> tuple[Any, ...]:
+        """The values as they came."""
+        return values
+
+
+class Exit(Entrance):
+    """Where a value that is made of others leaves a workflow."""
+
+
+class Sub(NamedTuple):
+    """A workflow file that was read."""
+
+    definition: Definition
+    document: Document
+
+
+class Outside(NamedTuple):
+    """What a scope is given from outside; `chain` are the files that led to it."""
+
+    prefix: str
+    held: Mapping[str, Any]
+    varying: frozenset[str]
+    gate: str | None
+    chain: tuple[str, ...]
+
+
+def made_block(
+    name: str, cls: type[Any], inputs: Mapping[str, Parameter], outputs: Mapping[str, Any]
+) -> BlockType:
+    """A block that stands for something in the file itself."""
+    return BlockType(
+        name=name,
+        version=1,
+        manifest=WorkflowManifest if cls is Entrance else Manifest,
+        cls=cls,
+        inputs=inputs,
+        outputs=outputs,
+        arguments=tuple(inputs),
+        given={},
+        constructor={},
+        emits=False,
+    )
+
+
+def exit_draft(scope: Scope, name: str, value: Any) -> Draft:
+    """The step that makes an output of a file which is more than a selector."""
+    block = made_block("output", Exit, {"value": Parameter("value", Any, True)}, {"value": Any})
+    step = Step(-1, name, "output", None, "skip", {"value": value})
+    return Draft(scope, step, block, ("outputs", name), exits=True)

@@ -1,0 +1,394 @@
+"""One turn of a run: each step called with what it needs, and what it gives laid out for others."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from appliance.engine.axes import Axis, Group, nested
+from appliance.engine.errors import StepError
+from appliance.engine.expressions import Expression
+from appliance.engine.rows import Each
+from appliance.engine.steps import PlannedStep
+from appliance.engine.wiring import ABSENT, LOST, Slots
+from blocks.data import Event, Frame, Moment
+
+Timer = Callable[[], float]
+Call = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StepFailure:
+    """A step that raised in a turn; what depends on it was left out.
+
+    Of a step that runs once for each `elements` says how many were lost, and `error` is the first.
+    """
+
+    step: str
+    error: Exception
+    elements: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one turn led to; `moment` is the frame, where there was one."""
+
+    moment: Moment
+    events: tuple[Event, ...]
+    outputs: Mapping[str, Any]
+    failures: tuple[StepFailure, ...]
+
+
+@dataclass(slots=True)
+class StepTime:
+    """How often a step ran, and how long in all; once for each counts as one run."""
+
+    step: str
+    runs: int = 0
+    total_s: float = 0.0
+
+
+@dataclass(slots=True)
+class BoundStep:
+    """A step with its block, in the form in which a turn uses it."""
+
+    planned: PlannedStep
+    block: Any
+    call: Call
+    time: StepTime
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """An output of the workflow: its slot, and the slots of the axes along which it is many."""
+
+    name: str
+    slot: int
+    axes: tuple[int, ...]
+
+
+class Working:
+    """A turn while it runs."""
+
+    __slots__ = (
+        "_events",
+        "_failures",
+        "_live",
+        "_lost",
+        "_lost_elements",
+        "_moment",
+        "_slots",
+        "_timer",
+    )
+
+    def __init__(self, moment: Moment, slots: Slots, timer: Timer) -> None:
+        self._moment = moment
+        self._slots = slots
+        self._timer = timer
+        self._events: list[Event] = []
+        self._failures: list[StepFailure] = []
+        # Steps that have lost this turn: those that raised, and all that hang on them.
+        self._lost: set[str] = set()
+        self._lost_elements = False
+        self._live: set[str] = set()
+
+    def done(self, outputs: Sequence[Output]) -> Turn:
+        """What came of it."""
+        slots, found = self._slots, {}
+        for output in outputs:
+            value = slots[output.slot]
+            if value is ABSENT:
+                continue
+            if output.axes:
+                value = nested(value, [slots[axis] for axis in output.axes])
+            found[output.name] = value
+        return Turn(self._moment, tuple(self._events), found, tuple(self._failures))
+
+    def step(self, step: BoundStep) -> bool:
+        """Run a step if it has all it needs; say whether it gave something."""
+        planned = step.planned
+        if self._lost and not self._lost.isdisjoint(planned.after):
+            self._lost.add(planned.name)
+            return False
+        try:
+            if planned.each is not None:
+                return self._run_each(step, planned.each)
+            return self._run(step)
+        except Exception as error:
+            self._failed(step, error)
+            return False
+
+    def sparse_step(
+        self, step: BoundStep, calls: Mapping[str, Call], arguments: tuple[Any, ...]
+    ) -> None:
+        """Call a step that is to be called; run one that takes something from a step that gave."""
+        planned = step.planned
+        call = calls.get(planned.name)
+        if call is None:
+            if planned.needs_frame or self._live.isdisjoint(planned.after):
+                return
+            if self.step(step):
+                self._live.add(planned.name)
+            return
+        try:
+            given = self._give(planned, self._timed(step, call, arguments))
+        except Exception as error:
+            self._failed(step, error)
+            return
+        if given:
+            self._live.add(planned.name)
+
+    def _failed(self, step: BoundStep, error: Exception, elements: int = 1) -> None:
+        planned = step.planned
+        if planned.stops:
+            sequence = self._moment.sequence if isinstance(self._moment, Frame) else None
+            raise StepError(planned.name, self._moment.camera, sequence, error) from error
+        self._failures.append(StepFailure(planned.name, error, elements))
+        if planned.each is None:
+            self._lost.add(planned.name)
+
+    def _run(self, step: BoundStep) -> bool:
+        planned, slots = step.planned, self._slots
+        arguments = _arguments(planned, slots)
+        if arguments is None:
+            return False
+        timer = self._timer
+        began = timer()
+        try:
+            result = step.call(*arguments)
+        finally:
+            step.time.runs += 1
+            step.time.total_s += timer() - began
+        return self._give(planned, result)
+
+    def _timed(self, step: BoundStep, call: Call, arguments: Sequence[Any]) -> Any:
+        began = self._timer()
+        try:
+            return call(*arguments)
+        finally:
+            step.time.runs += 1
+            step.time.total_s += self._timer() - began
+
+    def _give(self, planned: PlannedStep, result: Any) -> bool:
+        """Put where other steps see it what a step gave; say whether it gave something."""
+        if result is None:
+            return False
+        slots = self._slots
+        if planned.block.emits:
+            self._events.append(_checked_event(result))
+        else:
+            values = _checked_outputs(result, len(planned.outputs))
+            if planned.axis >= 0:
+                _scatter(planned, [values], slots)
+            else:
+                for slot, value in zip(planned.outputs, values, strict=True):
+                    slots[slot] = ABSENT if value is None else value
+        if planned.ran >= 0:
+            slots[planned.ran] = True
+        return True
+
+    def _run_each(self, step: BoundStep, each: Each) -> bool:
+        """Run a step once for each element, or once for all if the block can."""
+        axis = self._slots[each.axis]
+        if axis is ABSENT:
+            return False
+        began = self._timer()
+        try:
+            rows = self._rows(each, axis)
+            if each.batch is not None:
+                results = self._batched(step, each.batch, rows)
+            else:
+                results = self._one_by_one(step, rows)
+        finally:
+            step.time.runs += 1
+            step.time.total_s += self._timer() - began
+        return self._give_each(step.planned, results)
+
+    def _rows(self, each: Each, axis: Axis) -> list[Slots]:
+        count = len(axis.parents)
+        columns = [column.cells(self._slots, count) for column in each.columns]
+        rows = [[*cells, *each.rest] for cells in zip(*columns, strict=True)]
+        if each.position:
+            for row, position in zip(rows, axis.positions(), strict=True):
+                row[each.position] = position
+        return rows
+
+    def _one_by_one(self, step: BoundStep, rows: Sequence[Slots]) -> list[Any]:
+        planned, call = step.planned, step.call
+        results: list[Any] = []
+        failures = 0
+        first: Exception | None = None
+        for row in rows:
+            if self._lost_elements and _has_lost(row):
+                results.append(LOST)
+                continue
+            try:
+                arguments = _arguments(planned, row)
+                result = None if arguments is None else call(*arguments)
+                results.append(None if result is None else _checked(planned, result))
+            except Exception as error:
+                results.append(LOST)
+                failures += 1
+                first = first or error
+        if first is not None:
+            self._lost_elements = True
+            self._failed(step, first, failures)
+        return results
+
+    def _batched(self, step: BoundStep, batch: Sequence[bool], rows: Sequence[Slots]) -> list[Any]:
+        planned = step.planned
+        results: list[Any] = [None] * len(rows)
+        failures = 0
+        first: Exception | None = None
+        wanted: list[int] = []
+        taken: list[list[Any]] = []
+        for i, row in enumerate(rows):
+            if self._lost_elements and _has_lost(row):
+                results[i] = LOST
+                continue
+            try:
+                arguments = _arguments(planned, row)
+            except Exception as error:
+                results[i] = LOST
+                failures += 1
+                first = first or error
+                continue
+            if arguments is not None:
+                wanted.append(i)
+                taken.append(arguments)
+        if wanted:
+            columns = zip(*taken, strict=True)
+            given = [list(c) if many else c[0] for c, many in zip(columns, batch, strict=True)]
+            try:
+                answers = _checked_answers(step.call(*given), len(wanted))
+                made = [None if a is None else _checked(planned, a) for a in answers]
+            except Exception as error:
+                made = [LOST] * len(wanted)
+                failures += len(wanted)
+                first = first or error
+            for i, answer in zip(wanted, made, strict=True):
+                results[i] = answer
+        if first is not None:
+            self._lost_elements = True
+            self._failed(step, first, failures)
+        return results
+
+    def _give_each(self, planned: PlannedStep, results: Sequence[Any]) -> bool:
+        slots = self._slots
+        if planned.block.emits:
+            self._events += [event for event in results if isinstance(event, Event)]
+        elif planned.axis >= 0:
+            _scatter(planned, results, slots)
+        else:
+            for i, slot in enumerate(planned.outputs):
+                slots[slot] = [_cell(result, i) for result in results]
+        if planned.ran >= 0:
+            slots[planned.ran] = [
+                r if r is LOST else ABSENT if r is None else True for r in results
+            ]
+        return any(result is not None and result is not LOST for result in results)
+
+
+def _arguments(planned: PlannedStep, row: Slots) -> list[Any] | None:
+    """What a step is called with; None if it has not all it needs, or its condition is false."""
+    for place in planned.required:
+        if row[place] is ABSENT:
+            return None
+    if planned.condition is not None and not _holds(planned, planned.condition, row):
+        return None
+    for place, make in planned.built:
+        row[place] = make(row)
+    arguments = [row[place] for place in planned.arguments]
+    for position in planned.late:
+        if arguments[position] is ABSENT:
+            return None
+    for position, fallback in planned.fallbacks:
+        if arguments[position] is ABSENT:
+            arguments[position] = fallback
+    return arguments
+
+
+def _holds(planned: PlannedStep, condition: Expression, row: Slots) -> bool:
+    values = []
+    for place in planned.condition_at:
+        value = row[place]
+        if value is ABSENT:
+            return False
+        values.append(value)
+    for place in planned.presence_at:
+        values.append(row[place] is not ABSENT)
+    return condition.holds(values)
+
+
+def _has_lost(row: Slots) -> bool:
+    return any(value is LOST for value in row)
+
+
+def _cell(result: Any, i: int) -> Any:
+    if result is None:
+        return ABSENT
+    if result is LOST:
+        return LOST
+    value = result[i]
+    return ABSENT if value is None else value
+
+
+def _scatter(planned: PlannedStep, results: Sequence[Any], slots: Slots) -> None:
+    """Lay out the outputs of a step that makes many: a new axis, and flat values along it."""
+    parents: list[int] = []
+    groups: list[Group] = []
+    cells: list[list[Any]] = [[] for _ in planned.outputs]
+    for i, result in enumerate(results):
+        count = None if result is None or result is LOST else _count(planned, result)
+        for j, many in enumerate(planned.many):
+            if not many:
+                cells[j].append(_cell(result, j))
+            elif count is not None:
+                values = result[j]
+                own = [ABSENT] * count if values is None else values
+                cells[j] += [ABSENT if value is None else value for value in own]
+        nothing = LOST if result is LOST else ABSENT
+        groups.append(nothing if count is None else (len(parents), len(parents) + count))
+        parents += [i] * (count or 0)
+    slots[planned.axis] = Axis(parents, groups)
+    alone = planned.each is None
+    for slot, many, values in zip(planned.outputs, planned.many, cells, strict=True):
+        slots[slot] = values[0] if alone and not many else values
+
+
+def _count(planned: PlannedStep, result: Sequence[Any]) -> int | None:
+    """How many elements a result has; None if all that could be many is absent."""
+    named = zip(planned.block.outputs, planned.many, result, strict=True)
+    counts = {name: len(value) for name, many, value in named if many and value is not None}
+    if len(set(counts.values())) > 1:
+        told = ", ".join(f"{count} {name}" for name, count in counts.items())
+        raise TypeError(f"run gave many of different lengths: {told}")
+    return next(iter(counts.values()), None)
+
+
+def _checked(planned: PlannedStep, result: Any) -> Any:
+    if planned.block.emits:
+        return _checked_event(result)
+    values = _checked_outputs(result, len(planned.outputs))
+    if planned.axis >= 0:
+        _count(planned, values)
+    return values
+
+
+def _checked_event(result: Any) -> Event:
+    if not isinstance(result, Event):
+        raise TypeError(f"run gave {type(result).__name__}, not an Event")
+    return result
+
+
+def _checked_outputs(result: Any, count: int) -> tuple[Any, ...]:
+    # Looked at as a whole, before any of it goes where other steps see it.
+    if not isinstance(result, tuple) or len(result) != count:
+        raise TypeError(f"run gave {type(result).__name__}, not a tuple of its {count} outputs")
+    return result
+
+
+def _checked_answers(results: Any, count: int) -> Sequence[Any]:
+    if not isinstance(results, list | tuple) or len(results) != count:
+        given = len(results) if isinstance(results, list | tuple) else type(results).__name__
+        raise TypeError(f"run_many gave {given} for {count} elements")
+    return results

@@ -1,0 +1,392 @@
+"""The wires into one step: what they name, whether the types fit, and along which axes they run."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+from pydantic import TypeAdapter
+
+from appliance.engine.annotations import (
+    element,
+    fits,
+    holds_image,
+    is_of,
+    optional,
+    takes_images,
+    words,
+    writable,
+)
+from appliance.engine.axes import Axes
+from appliance.engine.document import Path
+from appliance.engine.drafts import Drafts
+from appliance.engine.errors import Problem
+from appliance.engine.expressions import Expression, ExpressionError
+from appliance.engine.rows import Each, Row, Value
+from appliance.engine.scopes import Draft
+from appliance.engine.selectors import is_expression, is_selector
+from appliance.engine.validation import shown
+from appliance.engine.values import (
+    Build,
+    Computed,
+    Reference,
+    as_whole,
+    build,
+    build_tuple,
+    parsed,
+    references_in,
+)
+from appliance.engine.wiring import ABSENT, CAPTURED_AT, FRAME_SLOT, MOMENT_SLOT
+from blocks.block import Parameter
+from blocks.data import Frame
+
+ITEM, INDEX = "item", "index"
+
+
+class Layout(TypedDict):
+    """The part of a planned step that says where its values are."""
+
+    arguments: tuple[int, ...]
+    required: tuple[int, ...]
+    late: tuple[int, ...]
+    fallbacks: tuple[tuple[int, Any], ...]
+    built: tuple[tuple[int, Build], ...]
+    condition: Expression | None
+    condition_at: tuple[int, ...]
+    presence_at: tuple[int, ...]
+    each: Each | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Wire:
+    """One input of a step: wired to a value, made of values, or a constant.
+
+    `value` is what a plain selector stands for, `named` all that is named; both are None and empty
+    where something is wrong. `collects` says that it takes all elements at once.
+    """
+
+    parameter: Parameter
+    written: Any = None
+    value: Value | None = None
+    constant: Any = ABSENT
+    named: tuple[Value, ...] = ()
+    names: tuple[str, ...] = ()
+    collects: bool = False
+
+    @property
+    def axes(self) -> Iterator[Axes]:
+        """The axes along which the step has to run for this wire."""
+        if self.value is not None:
+            yield self.value.axes[:-1] if self.collects else self.value.axes
+        else:
+            yield from (value.axes for value in self.named)
+
+
+class Wires:
+    """Reads the wires of one step; what is wrong is added to `problems`.
+
+    `axes` are those along which the step runs: the longest of those its wires run along, which must
+    begin with all the others. `required` are the full names without which it does not run, `asked`
+    those its condition asks present() of.
+    """
+
+    def __init__(
+        self, draft: Draft, values: Mapping[str, Value], drafts: Drafts, problems: list[Problem]
+    ) -> None:
+        self._draft = draft
+        self._scope = draft.scope
+        self._values = values
+        self._drafts = drafts
+        self._problems = problems
+        self._gate = values.get(draft.scope.gate) if draft.scope.gate else None
+        self._wires = [self._read(parameter) for parameter in draft.block.inputs.values()]
+        named, self.asked = self._named_in_condition()
+        self._when = (*named, *self.asked)
+        wires = [wire for wire in self._wires if _is_required(wire.parameter)]
+        self.required = {name for wire in wires if wire.value for name in wire.names} | {*named}
+        self.axes = self._common_axes()
+        self._item = self._first_element()
+
+    def sources(self) -> dict[str, tuple[str, ...]]:
+        """The full names behind each input, and behind the condition as `when`."""
+        found = {wire.parameter.name: wire.names for wire in self._wires if wire.names}
+        return found | ({"when": self._when} if self._when else {})
+
+    def laid_out(self, row: Row) -> Layout:
+        """Where everything is in the row."""
+        required = [] if self._gate is None else [row.value(self._gate)]
+        late: list[int] = []
+        fallbacks: list[tuple[int, Any]] = []
+        arguments: list[int] = []
+        wires = {wire.parameter.name: wire for wire in self._wires}
+        for position, name in enumerate(self._draft.block.arguments):
+            wire = wires.get(name)
+            if wire is None:
+                is_frame = self._draft.block.given[name] is Frame
+                arguments.append(row.slot(FRAME_SLOT if is_frame else MOMENT_SLOT))
+                continue
+            arguments.append(self._place(wire, row))
+            if not wire.names:
+                continue
+            if not _is_required(wire.parameter):
+                fallbacks.append((position, wire.parameter.default))
+            elif wire.value is not None and not wire.collects:
+                required.append(arguments[-1])
+            else:
+                late.append(position)
+        condition = self._condition()
+        place = self._index_in(row)
+        return Layout(
+            arguments=tuple(arguments),
+            required=tuple(dict.fromkeys(required)),
+            late=tuple(late),
+            fallbacks=tuple(fallbacks),
+            condition=condition,
+            condition_at=tuple(map(place, map(self._full, condition.names if condition else ()))),
+            presence_at=tuple(
+                map(place, map(self._full, condition.presences if condition else ()))
+            ),
+            built=tuple(row.built),
+            each=row.each(batch=self._batch()),
+        )
+
+    def _read(self, parameter: Parameter) -> _Wire:
+        name, given = parameter.name, self._draft.step.given
+        if name not in given:
+            if _is_required(parameter):
+                what = f"the input '{name}' is missing; it takes {words(parameter.annotation)}"
+                mark = self._scope.document.mark(self._draft.path)
+                self._problems.append(Problem(mark, self._draft.where, what))
+            return _Wire(parameter, constant=parameter.default)
+        written = given[name]
+        inside = list(references_in(written))
+        if not inside:
+            return _Wire(parameter, constant=self._literal(written, parameter))
+        names = self._names(parameter, inside)
+        if names is None:
+            return _Wire(parameter)
+        found = tuple(self._values[full] for full in names if full in self._values)
+        if is_selector(written):
+            return self._selected(parameter, written, names, found)
+        if not is_expression(written):
+            self._check_made(parameter, written, inside)
+        return _Wire(parameter, written, named=found, names=names)
+
+    def _names(
+        self, parameter: Parameter, inside: Sequence[tuple[Path, str]]
+    ) -> tuple[str, ...] | None:
+        """The full names of all that is named in a written value; None where one is wrong."""
+        place, where = self._draft.place(parameter.name), self._draft.where_of(parameter.name)
+        names: list[str] = []
+        for inner, text in inside:
+            if is_selector(text):
+                name = self._drafts.find(self._scope, text, (*place, *inner), where)
+                if name is None:
+                    return None
+                names.append(self._scope.full(name))
+                continue
+            try:
+                named, asked = self._scope.language.names(text[1:])
+            except ExpressionError as error:
+                self._refuse_expression(text, (*place, *inner), where, error)
+                return None
+            names += [self._full(name) for name in (*named, *asked) if name not in (ITEM, INDEX)]
+        return tuple(dict.fromkeys(names))
+
+    def _selected(
+        self, parameter: Parameter, text: str, names: tuple[str, ...], found: Sequence[Value]
+    ) -> _Wire:
+        """A wire to one value."""
+        if not found:
+            return _Wire(parameter)
+        (value,) = found
+        one = element(parameter.annotation)
+        collects = one is not None and bool(value.axes)
+        target = one if collects else parameter.annotation
+        if not fits(value.annotation, target):
+            many = "many of " if collects else ""
+            what = (
+                f"'{parameter.name}' takes {words(parameter.annotation)}, "
+                f"but {text} is {many}{words(value.annotation)}"
+            )
+            if one is not None and not value.axes and fits(value.annotation, one):
+                what += f": one alone goes in a list, [{text}]"
+            self._refuse(parameter.name, (), what)
+        return _Wire(parameter, text, value=value, named=(value,), names=names, collects=collects)
+
+    def _check_made(
+        self, parameter: Parameter, written: Any, inside: Sequence[tuple[Path, str]]
+    ) -> None:
+        """Whether a list or a mapping with values of steps in it may go where it is wired to."""
+        annotation, name = parameter.annotation, parameter.name
+        kind = dict if isinstance(written, dict) else list
+        one = element(annotation) if kind is list else None
+        if one is None and not fits(kind, annotation):
+            what = f"'{name}' takes {words(annotation)}, but this is {words(kind)}"
+            self._refuse(name, (), what)
+            return
+        for inner, text in inside:
+            if not is_selector(text):
+                continue
+            known = self._scope.names.types[self._scope.names.find(text) or ""]
+            if one is not None and len(inner) == 1 and not fits(known, one):
+                what = f"'{name}' takes {words(annotation)}, but {text} is {words(known)}"
+                self._refuse(name, inner, what)
+            elif one is None and holds_image(known) and not takes_images(annotation):
+                what = f"'{name}' cannot hold an image; {text} is one: leave it out"
+                self._refuse(name, inner, what)
+
+    def _literal(self, written: Any, parameter: Parameter) -> Any:
+        annotation, name = parameter.annotation, parameter.name
+        plain = parsed(written, lambda text, _path: text)
+        if plain is None and optional(annotation):
+            return None
+        if is_of(plain, annotation):
+            return TypeAdapter(writable(annotation)).validate_python(plain)
+        if plain is None:
+            what = f"'{name}' is given nothing, and the step cannot do without: it takes "
+            what += words(annotation)
+        elif writable(annotation) is None:
+            what = f"'{name}' takes {words(annotation)}: wire it, as $steps.step.output"
+        else:
+            what = f"'{name}' takes {words(annotation)}, not {shown(plain)}"
+        self._refuse(name, (), what)
+        return ABSENT
+
+    def _named_in_condition(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The full names of all values a condition looks at, and of all it asks present() of."""
+        text = self._draft.step.when
+        if text is None:
+            return (), ()
+        try:
+            named, asked = self._scope.language.names(text)
+        except ExpressionError:
+            return (), ()  # told when it is compiled
+        names = (self._scope.full(name) for name in named if name not in (ITEM, INDEX))
+        return tuple(names), tuple(map(self._scope.full, asked))
+
+    def _common_axes(self) -> Axes:
+        along = [axes for wire in self._wires for axes in wire.axes]
+        along += [self._values[name].axes for name in self._when if name in self._values]
+        along += [self._gate.axes] if self._gate is not None else []
+        longest = max(along, key=len, default=())
+        for axes in along:
+            if longest[: len(axes)] != axes:
+                i = next(
+                    i for i, pair in enumerate(zip(axes, longest, strict=False)) if len({*pair}) > 1
+                )
+                what = (
+                    f"what step '{longest[i]}' gives and what step '{axes[i]}' gives are many of "
+                    "different origin: they cannot meet in one step; collect one of them first"
+                )
+                mark = self._scope.document.mark(self._draft.path)
+                self._problems.append(Problem(mark, self._draft.where, what))
+                break
+        return longest
+
+    def _first_element(self) -> Value | None:
+        """What `item` is: the first of the values along whose elements the step runs."""
+        if not self.axes:
+            return None
+        values = [wire.value for wire in self._wires if wire.value and not wire.collects]
+        values += [value for wire in self._wires if wire.value is None for value in wire.named]
+        values += [self._values[name] for name in self._when if name in self._values]
+        values += [self._gate] if self._gate is not None else []
+        return next((value for value in values if value.axes == self.axes), None)
+
+    def _place(self, wire: _Wire, row: Row) -> int:
+        """Where the value of a wire is in the row."""
+        annotation = wire.parameter.annotation
+        if wire.value is not None and wire.collects:
+            return row.collected(wire.value, keeps_holes=optional(element(annotation)))
+        if wire.value is not None and self._draft.exits and wire.names == (CAPTURED_AT,):
+            return row.made(build(Reference(CAPTURED_AT), self._index_in(row)))
+        if wire.value is not None:
+            return row.value(wire.value)
+        if not wire.names and wire.written is None:
+            return row.constant(wire.constant)
+        resolved = self._resolver(wire.parameter)
+        tree = parsed(wire.written, resolved)
+        place = self._index_in(row)
+        if isinstance(tree, list) and element(annotation) is not None:
+            keeps_holes = optional(element(annotation))
+            return row.made(build_tuple(tree, place, keeps_holes=keeps_holes))
+        make = build(tree, place)
+        if isinstance(tree, Computed) and not fits(tree.expression.annotation, annotation):
+            make = as_whole(make, tree.expression.text)
+        return row.made(make)
+
+    def _resolver(self, parameter: Parameter) -> Callable[[str, Path], Any]:
+        """What stands for the selectors and expressions in what is written for an input."""
+        place, where = self._draft.place(parameter.name), self._draft.where_of(parameter.name)
+
+        def resolve(text: str, inner: Path) -> Any:
+            if is_selector(text):
+                return Reference(self._scope.full(self._scope.names.find(text) or ""))
+            item = self._item.annotation if self._item else None
+            try:
+                expression = self._scope.language.expression(text[1:], item)
+            except ExpressionError as error:
+                self._refuse_expression(text, (*place, *inner), where, error)
+                return None
+            if not inner:
+                self._check_result(expression, parameter)
+            arguments = tuple(Reference(self._full(name)) for name in expression.names)
+            return Computed(expression, arguments, tuple(map(self._full, expression.presences)))
+
+        return resolve
+
+    def _check_result(self, expression: Expression, parameter: Parameter) -> None:
+        given, wanted = expression.annotation, parameter.annotation
+        # A number may be whole; whether it is, each turn will show.
+        if not fits(given, wanted) and not (given is float and fits(int, wanted)):
+            what = f"'{parameter.name}' takes {words(wanted)}, but this expression gives "
+            self._refuse(parameter.name, (), what + words(given))
+
+    def _condition(self) -> Expression | None:
+        text = self._draft.step.when
+        if text is None:
+            return None
+        item = self._item.annotation if self._item else None
+        try:
+            return self._scope.language.condition(text, item)
+        except ExpressionError as error:
+            place = (*self._draft.path, "when")
+            self._refuse_expression(text, place, f"{self._draft.where}.when", error)
+            return None
+
+    def _index_in(self, row: Row) -> Callable[[str], int]:
+        """Where in the row a value of a full name is; a name that nobody knows is nowhere."""
+
+        def index(name: str) -> int:
+            if name == INDEX:
+                return row.position()
+            value = self._item if name == ITEM else self._values.get(name)
+            return row.constant(ABSENT) if value is None else row.value(value)
+
+        return index
+
+    def _full(self, name: str) -> str:
+        return name if name in (ITEM, INDEX) else self._scope.full(name)
+
+    def _batch(self) -> tuple[bool, ...] | None:
+        """For each argument whether `run_many` is given all its values at once."""
+        batched = self._draft.block.batched
+        varying = {wire.parameter.name for wire in self._wires if any(wire.axes)}
+        if batched is None or not varying <= batched:
+            return None
+        return tuple(name in batched for name in self._draft.block.arguments)
+
+    def _refuse_expression(
+        self, text: str, place: Path, where: str, error: ExpressionError
+    ) -> None:
+        skipped = 1 if is_expression(text) else 0
+        self._drafts.refuse_expression(self._scope, text, place, where, error, skipped)
+
+    def _refuse(self, key: str, inner: Path, what: str) -> None:
+        mark = self._scope.document.mark((*self._draft.place(key), *inner))
+        self._problems.append(Problem(mark, self._draft.where_of(key), what))
+
+
+def _is_required(parameter: Parameter) -> bool:
+    """Whether the step does not run where this argument is absent."""
+    return parameter.required and not optional(parameter.annotation)
