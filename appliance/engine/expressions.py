@@ -1,68 +1,293 @@
-"""Conditions in CEL, the Common Expression Language: the one door to Google's implementation.
+"""Expressions in CEL, the Common Expression Language: the one door to Google's implementation.
 
 Names are declared under their dotted paths (`steps.gate.total_in`), each with its type, so a wrong
 name or type is refused when the file is checked. All numbers are doubles: integer literals are
 rewritten, values converted on entry, so that `count / 12` and `count > 3.5` mean what they say.
+
+What is asked for and is not there (a key of a mapping, an element of a list, the tracker_id of a
+box that has none) is an error, and an error is never true, whatever stands beside it: in CEL itself
+`inputs.cfg.missing || true` is true, here it is an error. Only what decides on its own comes first:
+the right side of `||` and `&&` is not asked where the left side is enough, nor the side of `?:`
+that is not taken. exists() and all() ask all elements. has() tells whether there is a key.
 """
 
-import re
-import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from cel_expr_python import cel
 
-from appliance.engine.annotations import fits, members
-from appliance.engine.errors import suggestion
-from blocks.data import Detections, Image
-
-_TOKEN = re.compile(
-    r"""(?P<text>[bB]?[rR][bB]?(?:\"\"\"(?:.|\n)*?\"\"\"|\'\'\'(?:.|\n)*?\'\'\'|"[^"\n]*"|'[^'\n]*')
-              |[bB]?(?:\"\"\"(?:\\.|[^\\])*?\"\"\"|\'\'\'(?:\\.|[^\\])*?\'\'\'
-                      |"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'))
-      | (?P<comment>//[^\n]*)
-      | (?P<name>[A-Za-z_]\w*(?:\s*\.\s*[A-Za-z_]\w*)*)
-      | (?P<number>(?:0[xX][0-9a-fA-F]+|[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)[uU]?)
-      | (?P<bracket>[()\[\]{}])""",
-    re.VERBOSE,
+from appliance.engine.annotations import members
+from appliance.engine.cel_messages import Refusals, in_our_words
+from appliance.engine.cel_text import (
+    ELEMENT,
+    LONGEST,
+    ExpressionError,
+    References,
+    Written,
+    check_writing,
 )
-_BRACES = re.compile(r"\s*(\$\{|\{\{)")
-_ROOTS = ("inputs", "steps", "frame")
-LONGEST = 10_000
+from appliance.engine.cel_types import RESULTS, Kinds, blanks, python_value, root
+from appliance.engine.errors import suggestion
+from blocks.data import Image
 
+__all__ = ["LONGEST", "Condition", "Expression", "ExpressionError", "Language", "compile_condition"]
 
-class ExpressionError(Exception):
-    """An expression that is refused, or that could not be worked out. `column` counts from 1."""
-
-    def __init__(self, what: str, column: int = 1) -> None:
-        self.column = column
-        super().__init__(what)
+_SCALARS = (bool, float, int)
+_CONDITION = "a condition"
+_EXPRESSION = "an expression"
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
-    """A compiled condition, and the dotted names of the values it needs."""
+class Expression:
+    """A compiled expression, the dotted names whose values it needs, and what it asks present() of.
+
+    `annotation` is the Python type of its result: Any where that is not known before it runs.
+    """
 
     text: str
     names: tuple[str, ...]
-    _compiled: Any
+    presences: tuple[str, ...]
+    annotation: Any
+    _keys: tuple[str, ...]
     _converters: tuple[Callable[[Any], Any], ...]
+    _evaluate: Callable[..., Any]
 
-    def holds(self, values: tuple[Any, ...]) -> bool:
-        """Work it out over the values of `names`, in their order.
+    def value(self, values: Sequence[Any]) -> Any:
+        """Work it out over the values of `names`, then a boolean for each of `presences`.
+
+        Raises:
+            ExpressionError: it gave an error, or something that is not of the compiled type.
+        """
+        try:
+            converted = zip(self._keys, self._converters, values, strict=True)
+            result = self._evaluate(data={key: convert(v) for key, convert, v in converted})
+            found = result.value()
+        except (TypeError, ValueError, OverflowError, RuntimeError, RecursionError) as error:
+            raise self._failure(values, error) from None
+        # An error is a value in CEL, a text, and true to Python. Of these types it can be none.
+        if type(found) is self.annotation and self.annotation in _SCALARS:
+            return found
+        return self._checked(result)
+
+    def holds(self, values: Sequence[Any]) -> bool:
+        """Whether a condition is true.
 
         Raises:
             ExpressionError: it gave an error, or something that is not true or false.
         """
-        converted = zip(self.names, self._converters, values, strict=True)
-        data = {name: convert(v) for name, convert, v in converted}
-        value = self._compiled.eval(data=data).value()
-        # An error is a value in CEL, here a text, and true: only a boolean is taken for one.
-        if not isinstance(value, bool):
-            raise ExpressionError(f"'{self.text}' gave {value}")
-        return value
+        found = self.value(values)
+        if found is True or found is False:
+            return bool(found)
+        raise ExpressionError(f"'{self.text}' gave {found}")
+
+    @property
+    def constant(self) -> Any | None:
+        """The value of an expression that names nothing; None if it names something."""
+        return None if self._keys else self.value(())
+
+    def _checked(self, result: Any) -> Any:
+        kind = root(result.type())
+        plain = result.plain_value()
+        fits = kind in RESULTS if self.annotation is Any else RESULTS.get(kind) is self.annotation
+        if not fits:
+            raise ExpressionError(f"'{self.text}' gave {plain}")
+        try:
+            return python_value(plain)
+        except TypeError as error:
+            raise ExpressionError(f"'{self.text}' gave no plain value: {error}") from None
+
+    def _failure(self, values: Sequence[Any], error: Exception) -> ExpressionError:
+        """Which value could not be given to CEL; or what CEL said."""
+        for name, convert, value in zip(self._keys, self._converters, values, strict=False):
+            try:
+                convert(value)
+            except (TypeError, ValueError, OverflowError, RecursionError) as cause:
+                return ExpressionError(
+                    f"'{self.text}' cannot look at the value of {name}: {_sentence(cause)}"
+                )
+        return ExpressionError(f"'{self.text}' gave {_sentence(error)}")
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, UnicodeEncodeError):
+        return "there is half a character (a lone surrogate) in the text"
+    return str(error)
+
+
+class Language:
+    """Everything that the expressions of one workflow may name.
+
+    One environment to check in and one to run in serve all of them; for each type of `item` there
+    is another pair, which is kept. They are made when they are first needed, and anew when `known`
+    has grown, so it is best complete before the first expression is compiled.
+
+    Args:
+        known: The annotations of values by dotted name.
+        steps: The names of all steps.
+    """
+
+    def __init__(self, known: Mapping[str, Any], steps: Collection[str]) -> None:
+        self._known = known
+        self._steps = steps
+        self._kinds = Kinds()
+        self._environments: dict[tuple[int, str], _Environment] = {}
+
+    def names(self, text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The names and presences of a text, which is only read, not compiled.
+
+        Whether there are such values is not looked at, but steps asked of by present() exist.
+
+        Raises:
+            ExpressionError: a name is used in a way that says nothing.
+        """
+        check_writing(text, _EXPRESSION)
+        references = Written(text, _EXPRESSION).references()
+        self._check_presences(references)
+        return tuple(references.names), tuple(references.presences)
+
+    def condition(self, text: str, item: Any = None) -> Expression:
+        """Compile a condition.
+
+        Args:
+            text: In CEL.
+            item: The annotation of an element, in a step that runs once for each; else None.
+
+        Raises:
+            ExpressionError: a syntax error, an unknown name, a wrong type, or no true-or-false
+                result.
+        """
+        return self._compiled(text, item, _CONDITION)
+
+    def expression(self, text: str, item: Any = None) -> Expression:
+        """Compile an expression of any result, without the `=` it begins with in a file.
+
+        Args:
+            text: In CEL.
+            item: The annotation of an element, in a step that runs once for each; else None.
+
+        Raises:
+            ExpressionError: a syntax error, an unknown name, a wrong type, or a result that is no
+                value.
+        """
+        return self._compiled(text, item, _EXPRESSION)
+
+    def _compiled(self, text: str, item: Any, noun: str) -> Expression:
+        check_writing(text, noun)
+        written = Written(text, noun)
+        references = written.references()
+        environment = self._environment(item)
+        for name, column in references.names.items():
+            self._check_name(name, column, item, noun)
+        self._check_presences(references)
+        for name, column in references.presences.items():
+            if name not in environment.presences:
+                raise self._unknown(name, column, environment.presences)
+        whole = Written(written.with_presences(environment.presences.__getitem__), noun)
+        rewritten, added = whole.with_doubles()
+        kinds = [environment.kinds[name] for name in references.names]
+        strict = Written(rewritten, noun).strict
+        try:
+            compiled = environment.checking.compile(rewritten)
+            annotation = _annotation(compiled.return_type(), noun)
+            running = strict()
+            if running != rewritten or any(kind.structured for kind in kinds):
+                compiled = environment.running.compile(running)
+        except RuntimeError as error:
+            refusals = Refusals(noun, rewritten, added, self._kinds.fields)
+            raise refusals.refusal(str(error)) from None
+        asked = [environment.presences[name] for name in references.presences]
+        counted = written.counted()
+        converters = [
+            blanks if kind.structured and name in counted else kind.convert
+            for name, kind in zip(references.names, kinds, strict=True)
+        ]
+        found = Expression(
+            text=text,
+            names=tuple(references.names),
+            presences=tuple(references.presences),
+            annotation=annotation,
+            _keys=(*references.names, *asked),
+            _converters=(*converters, *(bool for _ in asked)),
+            _evaluate=compiled.eval,
+        )
+        if not (found.names or found.presences):
+            # What is wrong with it is wrong for ever: said now.
+            found.value(())
+        return found
+
+    def _environment(self, item: Any) -> "_Environment":
+        key = (len(self._known), repr(item))
+        if key not in self._environments:
+            known = dict(self._known)
+            if item is not None:
+                known |= {"item": item, "index": float}
+            self._environments[key] = _Environment(known, self._steps, self._kinds)
+        return self._environments[key]
+
+    def _check_name(self, name: str, column: int, item: Any, noun: str) -> None:
+        if name in ELEMENT:
+            if item is None:
+                raise ExpressionError(
+                    f"'{name}' is known only in a step that runs once for each", column
+                )
+            annotation = item if name == "item" else float
+        elif name in self._known:
+            annotation = self._known[name]
+        else:
+            raise self._unknown(name, column, self._known)
+        if Image in members(annotation):
+            who = name if name in ELEMENT else f"'{name}'"
+            raise ExpressionError(f"{who} is an image: {noun} cannot look at it", column)
+
+    def _check_presences(self, references: References) -> None:
+        for name, column in references.presences.items():
+            step = name.split(".")[1]
+            if name.startswith("steps.") and step not in self._steps:
+                what = f"there is no step '{step}'{suggestion(step, self._steps)}"
+                raise ExpressionError(what, column)
+
+    def _unknown(self, name: str, column: int, known: Collection[str]) -> ExpressionError:
+        return ExpressionError(f"unknown name '{name}'{suggestion(name, known)}", column)
+
+
+class _Environment:
+    """What one set of expressions is checked in, and what it runs in."""
+
+    def __init__(self, known: Mapping[str, Any], steps: Collection[str], kinds: Kinds) -> None:
+        self.kinds = {name: kinds.of(annotation) for name, annotation in known.items()}
+        asked = [f"steps.{step}" for step in steps]
+        asked += [name for name in known if name.startswith(("steps.", "inputs."))]
+        self.presences = {name: f"present_{i}" for i, name in enumerate(asked)}
+        booleans = dict.fromkeys(self.presences.values(), cel.Type.BOOL)
+        self.checking = cel.NewEnv(
+            descriptor_pool=kinds.pool(),
+            variables=booleans | {name: kind.checked for name, kind in self.kinds.items()},
+        )
+        self.running = cel.NewEnv(
+            variables=booleans | {name: kind.running for name, kind in self.kinds.items()}
+        )
+
+
+def _annotation(kind: Any, noun: str) -> Any:
+    """What a result of a type of CEL's is in Python.
+
+    Raises:
+        ExpressionError: it is no result for a condition, or for any expression.
+    """
+    name = kind.name()
+    given = in_our_words(name if kind.is_message() else name.lower())
+    found = dict if kind.is_message() else RESULTS.get(root(kind))
+    if noun == _CONDITION and found not in (bool, Any):
+        raise ExpressionError(f"a condition is true or false; this gives {given}")
+    if found is None or "appliance.Image" in name:
+        raise ExpressionError(
+            f"an expression gives numbers, texts and the like; this gives {given}"
+        )
+    return found
+
+
+Condition = Expression
 
 
 def compile_condition(text: str, known: Mapping[str, Any]) -> Condition:
@@ -71,260 +296,4 @@ def compile_condition(text: str, known: Mapping[str, Any]) -> Condition:
     Raises:
         ExpressionError: a syntax error, an unknown name, a wrong type, or no true-or-false result.
     """
-    if len(text) > LONGEST:
-        raise ExpressionError(f"a condition has at most {LONGEST:,} characters")
-    if not text.isascii() and any(unicodedata.category(c) == "Cs" for c in text):
-        raise ExpressionError("there is half a character (a lone surrogate) in this condition")
-    if _BRACES.match(text):
-        bare = text.strip(" \t\n${}")
-        raise ExpressionError(f"a condition needs no braces: {bare}")
-    written = _Written(text)
-    names = written.names(known)
-    kinds = [_kind(known[name]) for name in names]
-    variables = {name: kind.cel_type for name, kind in zip(names, kinds, strict=True)}
-    rewritten, added = written.with_doubles()
-    try:
-        compiled = cel.NewEnv(variables=variables).compile(rewritten)
-    except RuntimeError as error:
-        raise _refusal(str(error), added) from None
-    if compiled.return_type() not in (cel.Type.BOOL, cel.Type.DYN):
-        given = _in_our_words(compiled.return_type().name().lower())
-        raise ExpressionError(f"a condition is true or false; this gives {given}")
-    return Condition(text, names, compiled, tuple(kind.convert for kind in kinds))
-
-
-class _Written:
-    """A condition as it was written, in tokens."""
-
-    def __init__(self, text: str) -> None:
-        # Comments become blanks: nothing in them counts, and all offsets stay.
-        self._text = _TOKEN.sub(lambda t: t[0] if t["comment"] is None else " " * len(t[0]), text)
-        self._tokens = list(_TOKEN.finditer(self._text))
-        self._partners = _partners(self._tokens)
-        ends = [0, *(token.end() for token in self._tokens)]
-        starts = [*(token.start() for token in self._tokens), len(self._text)]
-        # What stands between the tokens: operators, dots and commas.
-        self._gaps = [self._text[a:b].strip() for a, b in zip(ends, starts, strict=True)]
-
-    def names(self, known: Mapping[str, Any]) -> tuple[str, ...]:
-        """The known names that are used, each once.
-
-        Raises:
-            ExpressionError: a name is not known, or is used in a way that says nothing.
-        """
-        found: dict[str, None] = {}
-        for i, token in enumerate(self._tokens):
-            parts = _parts(token)
-            if not parts or parts[0] not in _ROOTS or self._before(i) == ".":
-                continue
-            name = ".".join(parts[: 3 if parts[0] == "steps" else 2])
-            column = token.start() + 1
-            if self._has_dollar(token):
-                raise ExpressionError(
-                    f"in a condition names have no dollar: {self._without_dollars()}", column - 1
-                )
-            if name not in known:
-                raise ExpressionError(f"unknown name '{name}'{suggestion(name, known)}", column)
-            if Image in members(known[name]):
-                raise ExpressionError(
-                    f"'{name}' is an image: a condition cannot look at it", column
-                )
-            if self._is_whole_argument_of_has(i) and len(parts) == len(name.split(".")):
-                raise ExpressionError(
-                    f"has() asks for a key inside of a value; '{name}' is a value that is there "
-                    "whenever this step runs",
-                    column,
-                )
-            found[name] = None
-        return tuple(found)
-
-    def _has_dollar(self, token: re.Match[str]) -> bool:
-        return token["name"] is not None and self._text[: token.start()].endswith("$")
-
-    def _without_dollars(self) -> str:
-        """What was meant, on one line."""
-        dollars = {token.start() - 1 for token in self._tokens if self._has_dollar(token)}
-        kept = "".join(sign for i, sign in enumerate(self._text) if i not in dollars)
-        return " ".join(kept.split())
-
-    def with_doubles(self) -> tuple[str, list[tuple[int, str]]]:
-        """The text with one kind of number: `3` as `3.0`, `size(x)` as `double(size(x))`.
-
-        Also what was put in, in order, as (offset in the written text, insertion).
-        """
-        added: list[tuple[int, str]] = []
-        for i, token in enumerate(self._tokens):
-            if token["number"] is not None:
-                if token["number"].isdigit() and not self._stays_whole(i):
-                    added.append((token.end(), ".0"))
-            elif _parts(token)[-1:] == ["size"] and self._is_called(i):
-                added.append((self._operand(i), "double("))
-                added.append((self._tokens[self._partners[i + 1]].end(), ")"))
-        added.sort()
-        pieces, last = [], 0
-        for offset, insertion in added:
-            pieces += [self._text[last:offset], insertion]
-            last = offset
-        return "".join([*pieces, self._text[last:]]), added
-
-    def _is_whole_argument_of_has(self, i: int) -> bool:
-        around = [token[0] for token in self._tokens[max(0, i - 2) : i + 2]]
-        return len(around) == 4 and around[:2] == ["has", "("] and around[3] == ")"
-
-    def _is_called(self, i: int) -> bool:
-        following = self._tokens[i + 1][0] if i + 1 in self._partners else ""
-        return following == "(" and not self._gaps[i + 1]
-
-    def _stays_whole(self, i: int) -> bool:
-        """Whether a number is an index or stands beside `%`: CEL has neither for doubles."""
-        if self._before(i) == "%" or self._after(i) == "%":
-            return True
-        return self._before(i) == "[" and self._after(i) == "]" and self._follows_value(i - 1)
-
-    def _follows_value(self, i: int) -> bool:
-        """Whether a bracket stands right behind a value: an index or a call, no list or group."""
-        if i == 0 or self._gaps[i]:
-            return False
-        before = self._tokens[i - 1]
-        return before[0] != "in" and (before["name"] is not None or before[0] in (")", "]", "}"))
-
-    def _operand(self, i: int) -> int:
-        """Where the value begins whose method the name at `i` is; the name itself if it is none."""
-        while i > 0 and self._before(i) == ".":
-            i -= 1
-            while self._partners.get(i, i) < i:
-                i = self._partners[i]
-                if not self._follows_value(i):
-                    break
-                i -= 1
-        return self._tokens[i].start()
-
-    def _before(self, i: int) -> str:
-        return self._gaps[i][-1:] or (self._tokens[i - 1][0][-1:] if i else "")
-
-    def _after(self, i: int) -> str:
-        following = self._tokens[i + 1][0] if i + 1 < len(self._tokens) else ""
-        return self._gaps[i + 1][:1] or following[:1]
-
-
-def _parts(token: re.Match[str]) -> list[str]:
-    return re.split(r"\s*\.\s*", token["name"]) if token["name"] is not None else []
-
-
-def _partners(tokens: Sequence[re.Match[str]]) -> dict[int, int]:
-    """For each bracket that has one the bracket that belongs to it, both by number of token."""
-    partners: dict[int, int] = {}
-    waiting: list[int] = []
-    for i, token in enumerate(tokens):
-        if token["bracket"] is None:
-            continue
-        if token[0] in "([{":
-            waiting.append(i)
-        elif waiting:
-            opening = waiting.pop()
-            partners |= {opening: i, i: opening}
-    return partners
-
-
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    cel_type: Any
-    convert: Callable[[Any], Any]
-
-
-def _plain(value: Any) -> Any:
-    """A value as CEL takes it: numbers as doubles, detections as a list of maps."""
-    if isinstance(value, bool | str) or value is None:
-        return value
-    if isinstance(value, np.bool_):
-        return bool(value)
-    if isinstance(value, Detections):
-        return [_plain(row) for row in value.as_rows()]
-    if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    return float(value)
-
-
-_BOOL = _Kind(cel.Type.BOOL, bool)
-_DOUBLE = _Kind(cel.Type.DOUBLE, float)
-_STRING = _Kind(cel.Type.STRING, str)
-_ROWS = _Kind(cel.Type.List(cel.Type.DYN), _plain)
-_DYNAMIC = _Kind(cel.Type.DYN, _plain)
-
-
-def _kind(annotation: Any) -> _Kind:
-    if Any in members(annotation):
-        return _DYNAMIC
-    for target, kind in ((bool, _BOOL), (float, _DOUBLE), (str, _STRING), (Detections, _ROWS)):
-        if fits(annotation, target):
-            return kind
-    return _DYNAMIC
-
-
-_WORDS = {
-    "bool": "true or false",
-    "bytes": "bytes",
-    "double": "a number",
-    "int": "a whole number",
-    "list": "a list",
-    "map": "a mapping",
-    "null": "nothing",
-    "string": "a text",
-}
-_CEL_MESSAGE = re.compile(r"ERROR: <input>:(\d+):(\d+): ([^\n]*)")
-_OVERLOAD = re.compile(r"found no matching overload for '_?([^']+?)_?' applied to '\((.*)\)'")
-_HINTS = {
-    "'and'": " (write && for and)",
-    "'or'": " (write || for or)",
-    "at: '= '": " (write == to compare)",
-}
-
-
-def _in_our_words(kind: str) -> str:
-    name = re.sub(r"[<(].*", "", kind)
-    return _WORDS.get(name, name)
-
-
-def _refusal(message: str, added: list[tuple[int, str]]) -> ExpressionError:
-    """CEL's own words in ours; its column counts the rewritten text, ours the written one."""
-    match = _CEL_MESSAGE.search(message)
-    if match is None:
-        what = re.sub(r"^[A-Z_]+: | \[[A-Z_]+\]$", "", message.splitlines()[0])
-        return ExpressionError(f"this is no condition: {what}")
-    # Only the first line keeps its numbering, and only it is shown with a caret.
-    column = _original_column(int(match[2]), added) if match[1] == "1" else 1
-    what = match[3].replace("Syntax error: ", "")
-    what = what.removesuffix(" [INVALID_ARGUMENT]").split(" expecting ")[0]
-    if "undeclared reference to '" in what:
-        name = what.split("'")[1]
-        return ExpressionError(
-            f"unknown name '{name}' (names begin with inputs, steps or frame)", column
-        )
-    overload = _OVERLOAD.match(what)
-    if overload is not None:
-        what = f"'{overload[1]}' does not go with {_operands(overload[1], overload[2])}"
-    if "'<EOF>'" in what:
-        what = "it ends too early"
-    what += next((hint for sign, hint in _HINTS.items() if sign in what), "")
-    return ExpressionError(f"this is no condition: {what}", column)
-
-
-def _operands(operator: str, given: str) -> str:
-    kinds = re.split(r", (?![^(]*\))", given)
-    hint = ""
-    if operator == "%":
-        hint = " (whole numbers only: double(int(x) % 2))"
-    elif {"int", "double"} <= set(kinds):
-        hint = " (write double(…) around the whole number)"
-    return " and ".join(_in_our_words(kind) for kind in kinds) + hint
-
-
-def _original_column(column: int, added: list[tuple[int, str]]) -> int:
-    """Where a column of the rewritten text lies in the written one."""
-    offset = column - 1
-    for position, insertion in added:
-        if position < offset:
-            offset = max(position, offset - len(insertion))
-    return offset + 1
+    return Language(known, ()).condition(text)
