@@ -20,8 +20,9 @@ from appliance.control import ControlError, NoDaemonError, request
 from appliance.daemon import serve
 from appliance.delivery.store import OutboxError
 from appliance.delivery.transports.transport import InvalidConnection
-from appliance.engine.document import plain_scalar, read_document
+from appliance.engine.document import read_document
 from appliance.engine.errors import DefinitionError, InputError
+from appliance.engine.scalars import plain_scalar
 from appliance.inference.catalog import Clip, ModelError, find, load_catalog, model_cards
 from appliance.inference.fetch import listing, pull, pull_demo_clip
 from appliance.inference.packages import FetchError
@@ -31,13 +32,13 @@ from appliance.pipelines.planning import check_files, plan_pipelines
 from appliance.runs import RunOptions, run_workflow
 from appliance.settings import (
     Settings,
-    SettingsError,
     default_state_dir,
     logs_to_journal,
     read_settings,
     settings_for_run,
 )
 from appliance.shipped import shipped
+from appliance.sources import SettingsError
 from appliance.video.errors import VideoError
 from blocks.loading import LoadingError, load_blocks
 

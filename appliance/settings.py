@@ -12,14 +12,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from appliance.engine.document import LONGEST_EXCERPT, LONGEST_TEXT, Document, read_document
-from appliance.engine.errors import DefinitionError, Mark, Problem, nearest, suggestion
+from appliance.engine.document import Document, read_document
+from appliance.engine.errors import DefinitionError, Mark, Problem, suggestion
+from appliance.engine.syntax import LONGEST_EXCERPT
 from appliance.engine.validation import validated
+from appliance.sources import FileSources, SettingsError, read_text
 
 LOCAL = "local"
 CONSOLE = "console"
-# A character of UTF-8 takes four bytes at most.
-LARGEST_FILE = 4 * LONGEST_TEXT
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _SECRET = re.compile("://.*[@?]")
@@ -34,10 +34,6 @@ _TYPES_BY_SCHEME: dict[str, ConnectionType] = {
     "mysql": "sql",
     "mariadb": "sql",
 }
-
-
-class SettingsError(Exception):
-    """Settings that cannot be used; the message says which and why."""
 
 
 def _name(text: str) -> str:
@@ -139,43 +135,6 @@ def logs_to_journal() -> bool:
     return "JOURNAL_STREAM" in os.environ
 
 
-def read_text(path: Path, kind: str) -> str:
-    """A small text file that a user named.
-
-    Raises:
-        SettingsError: it is not there, is a folder, may not be read, is large or not UTF-8 text.
-    """
-    try:
-        with path.open("rb") as file:
-            # No more than that: a video named by mistake may be larger than the memory.
-            content = file.read(LARGEST_FILE + 1)
-    except FileNotFoundError:
-        near = nearest(path.name, _names_beside(path))
-        hint = f" (did you mean '{near}'?)" if near else ""
-        raise SettingsError(f"{path}: there is no such {kind}{hint}") from None
-    except IsADirectoryError:
-        raise SettingsError(f"{path}: this is a folder, not a {kind}") from None
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        # A zero byte in the path.
-        raise SettingsError(f"{str(path)!r}: cannot be read: {error}") from None
-    if len(content) > LARGEST_FILE:
-        megabytes = LARGEST_FILE // 1_000_000
-        raise SettingsError(f"{path}: this is no {kind}: it is larger than {megabytes} MB")
-    try:
-        return content.decode()
-    except UnicodeDecodeError:
-        raise SettingsError(f"{path}: this is no {kind}: it is not text in UTF-8") from None
-
-
-def _names_beside(path: Path) -> list[str]:
-    try:
-        return [other.name for other in path.parent.iterdir()]
-    except OSError:
-        return []
-
-
 def read_settings(path: Path, state_dir: Path | None = None) -> Settings:
     """Read a settings file; `state_dir` overrules what it says.
 
@@ -185,14 +144,15 @@ def read_settings(path: Path, state_dir: Path | None = None) -> Settings:
     """
     text = read_text(path, "settings file")
     try:
-        document = _discreet(read_document(text, str(path)))
+        document = _discreet(read_document(text, str(path), _sources(path, path.parent), []))
         _refuse_workflow(document)
         file = validated(_File, document)
     except DefinitionError as error:
         raise DefinitionError(map(_discreet_problem, error.problems)) from None
-    problems = [*_wrong_cameras(file, document), *_wrong_urls(file, document)]
+    found = [*_wrong_cameras(file, document), *_wrong_urls(file, document)]
+    problems = [*document.refusals, *found]
     if problems:
-        raise DefinitionError(problems)
+        raise DefinitionError(map(_discreet_problem, document.discreet(problems)))
     base = path.parent
     stated = base / file.state_dir if file.state_dir else default_state_dir()
     return Settings(
@@ -203,6 +163,16 @@ def read_settings(path: Path, state_dir: Path | None = None) -> Settings:
         base=base,
         document=document,
     )
+
+
+def sources_for(first: Path, settings: Settings | None = None) -> FileSources:
+    """What a file may take from outside; with a settings file, also the secrets beside that."""
+    by_file = settings is not None and settings.document is not None
+    return _sources(first, settings.base if settings is not None and by_file else None)
+
+
+def _sources(first: Path, settings_dir: Path | None) -> FileSources:
+    return FileSources(first, settings_dir, dict(os.environ))
 
 
 def _refuse_workflow(document: Document) -> None:
@@ -216,7 +186,13 @@ def _discreet(document: Document) -> Document:
     """The document with marks that show no password: what is refused goes to the log."""
     values = {path: _discreet_mark(mark) for path, mark in document.values.items()}
     keys = {path: _discreet_mark(mark) for path, mark in document.keys.items()}
-    return replace(document, values=values, keys=keys)
+    return replace(
+        document,
+        values=values,
+        keys=keys,
+        refusals=tuple(map(_discreet_problem, document.refusals)),
+        unread={_discreet_mark(m): _discreet_problem(p) for m, p in document.unread.items()},
+    )
 
 
 def _discreet_mark(mark: Mark) -> Mark:

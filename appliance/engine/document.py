@@ -1,50 +1,43 @@
 """YAML and JSON texts as plain data, with the place of every key and value.
 
-One path for both, since YAML reads JSON. Scalars follow YAML 1.2: `on`, `off`, `yes`, `no` and
-`12:30` stay strings. What could hide a mistake or blow up is refused: duplicate keys, unknown
-tags, several documents, keys that are not strings, files and expansions beyond all use.
+Scalars follow YAML 1.2: `on`, `off`, `yes`, `no` and `12:30` stay strings. What could hide a
+mistake or blow up is refused: duplicate keys, unknown tags, several documents, keys that are not
+strings, files and expansions beyond all use. `!secret`, `!include` and `${NAME}` are looked up
+in the given sources.
 """
 
-import math
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
 from appliance.engine.errors import DefinitionError, Mark, Problem
+from appliance.engine.redaction import Redaction
+from appliance.engine.scalars import Piece, has_references, pieces, plain_scalar
+from appliance.engine.sources import NOTHING_OUTSIDE, Sources, Verbatim
+from appliance.engine.syntax import (
+    DEEPEST,
+    IN_QUOTES,
+    PLAIN,
+    TOO_DEEP,
+    YAML_TAG,
+    Lines,
+    compose,
+)
 
 Path = tuple[str | int, ...]
 
-LONGEST_TEXT = 1_000_000
 MOST_VALUES = 100_000
-DEEPEST = 50
-LONGEST_EXCERPT = 200
 
-_TOO_DEEP = f"this is nested more than {DEEPEST} levels deep"
-
-_NULL = frozenset({"", "~", "null", "Null", "NULL"})
-_BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False}
-_BOOLEANS["FALSE"] = False
-_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
-_INTEGER = re.compile(r"[-+]?[0-9]+")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_YAML = "tag:yaml.org,2002:"
-_PLAIN = "plain"
-_TAGS = frozenset({_PLAIN, f"{_YAML}str", f"{_YAML}map", f"{_YAML}seq"})
-_BEGINS_WITH = "(a text that begins with {} goes in quotes)"
-_INDENTATION = "(is the indentation off?)"
-# How the value of a line begins, behind a dash and a key.
-_VALUE = re.compile(r"""\s*(?:-\s+)*(?:[^\s:{["'][^:]*:\s+)?([{\["'])""")
-# What libyaml says in halves, or in words that do not help.
-_SENTENCES = {
-    "did not find expected '-' indicator": f"a dash is expected here {_INDENTATION}",
-    "but found another document": "a second document begins here; a file holds one",
-    "second occurrence": "an anchor of this name is there already",
-    "mapping values are not allowed in this context": "a colon where none can be (is a text with a "
-    "colon in it missing its quotes, or is the indentation off?)",
-}
+_TAGS = frozenset({PLAIN, f"{YAML_TAG}str", f"{YAML_TAG}map", f"{YAML_TAG}seq"})
+_TAKES = {"!secret": "the name of a secret", "!include": "the name of a file"}
+# What of a step is for all to see, and is taken as it stands.
+_OPEN_KEYS = frozenset({"name", "type", "when"})
+_NO_MIX = (
+    "no selector or expression can be made with ${NAME} (a text that begins with {0} is written "
+    "with two)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +45,20 @@ class Document:
     """Plain data, and where each part of it stands.
 
     `values` maps a path such as `("steps", 0, "image")` to the place of the value, `keys` to the
-    place of the key in front of it.
+    place of the key in front of it; both may be in a file that is included. `hidden` are the texts
+    of secrets and environment variables in it, `outside` the paths of values that hold one.
+    `refusals` are the problems found in reading; `unread` tells those for which a value is missing,
+    by the place of the value.
     """
 
     path: str
-    data: Any
-    values: Mapping[Path, Mark]
-    keys: Mapping[Path, Mark]
+    data: Any = field(repr=False)
+    values: Mapping[Path, Mark] = field(repr=False)
+    keys: Mapping[Path, Mark] = field(repr=False)
+    hidden: frozenset[str] = field(default=frozenset(), repr=False)
+    outside: frozenset[Path] = frozenset()
+    refusals: tuple[Problem, ...] = ()
+    unread: Mapping[Mark, Problem] = field(default_factory=dict)
 
     def mark(self, path: Path) -> Mark:
         """The place of a value, or of the nearest thing around it that has a place."""
@@ -70,122 +70,90 @@ class Document:
         """The place of a key, or else of its value."""
         return self.keys.get(path) or self.mark(path)
 
+    def discreet(self, problems: Iterable[Problem]) -> list[Problem]:
+        """The problems as they may be told: none shows what is hidden.
 
-class _Loader(yaml.CSafeLoader):
-    """Leaves the meaning of unquoted texts to us; YAML 1.1, which it knows, has strange ones."""
+        Those are left out that only say that a value is wrong which could not be read at all.
+        """
+        given = dict.fromkeys(problems)
+        redaction = Redaction(self.hidden)
+        reasons = {problem: self.unread.get(problem.mark, problem) for problem in given}
+        # A reason that is not told among them explains nothing.
+        return [redaction.problem(p) for p in given if reasons[p] == p or reasons[p] not in given]
 
-    def resolve(self, kind: Any, _value: Any, implicit: Any) -> Any:
-        """The tag of a node that has none; what a list or mapping is, its class says anyway."""
-        return _PLAIN if kind is yaml.ScalarNode and implicit[0] else f"{_YAML}str"
 
-
-def read_document(text: str, path: str) -> Document:
+def read_document(
+    text: str,
+    path: str,
+    sources: Sources = NOTHING_OUTSIDE,
+    problems: list[Problem] | None = None,
+) -> Document:
     """Read a text that is called `path` in messages.
 
+    `sources` are all that it may take from outside. What is refused in it is added to `problems`,
+    if they are given.
+
     Raises:
-        DefinitionError: it is not YAML, or holds something that is refused.
+        DefinitionError: it is not YAML, is empty, or is beyond all use. If no `problems` are given:
+            all that is refused in it.
     """
-    text = text.removeprefix("\ufeff")
-    if len(text) > LONGEST_TEXT:
-        what = f"the file is larger than {LONGEST_TEXT:,} characters"
-        raise DefinitionError([_at_start(path, what)])
-    try:
-        _refuse_depth(text, path)
-        node = yaml.compose(text, Loader=_Loader)
-    except yaml.MarkedYAMLError as error:
-        raise DefinitionError([_syntax_problem(error, text, path)]) from None
-    except (yaml.YAMLError, UnicodeError) as error:
-        first = str(error).splitlines()[0]
-        raise DefinitionError([_at_start(path, f"this is not a YAML text: {first}")]) from None
-    if node is None:
-        raise DefinitionError([_at_start(path, "the file is empty")])
-    return _Walk(text, path).document(node)
-
-
-def _refuse_depth(text: str, path: str) -> None:
-    """Look at the nesting before nodes are made of it: there libyaml's binding recurses in C.
-
-    Some 20,000 brackets would end the process, with no error that Python could catch.
-    """
-    depth = 0
-    for event in yaml.parse(text, Loader=_Loader):
-        depth += isinstance(event, yaml.CollectionStartEvent)
-        depth -= isinstance(event, yaml.CollectionEndEvent)
-        if depth > DEEPEST:
-            mark: Any = event.start_mark
-            place = _mark(path, _BREAK.split(text), mark.line, mark.column)
-            raise DefinitionError([Problem(place, "", _TOO_DEEP)])
-
-
-def _at_start(path: str, what: str) -> Problem:
-    return Problem(Mark(path, 1, 1), "", what)
-
-
-def _syntax_problem(error: yaml.MarkedYAMLError, text: str, path: str) -> Problem:
-    what = str(error.problem)
-    mark: Any = error.problem_mark
-    if what == "found unexpected end of stream" and "quoted scalar" in str(error.context):
-        what, mark = "the quote that opens here is never closed", error.context_mark
-    place = _mark(path, _BREAK.split(text), mark.line, mark.column)
-    before = place.excerpt[: mark.column]
-    if what == "did not find expected key":
-        extra = place.excerpt[mark.column : mark.column + 1] in ("]", "}")
-        hint = "(is this bracket one too many?)" if extra else _hint_before(before)
-        what = f"a key is expected here {hint}"
-    elif what.startswith("did not find expected ','") and before.endswith("}"):
-        what += f" {_BEGINS_WITH.format('{')}"
-    if "\t" in place.excerpt[: mark.column + 1]:
-        what += " (YAML is indented with spaces, never with tabs)"
-    return Problem(place, "", f"this is not YAML: {_SENTENCES.get(what, what)}")
-
-
-def _hint_before(line: str) -> str:
-    """Why a key is missed behind the beginning of a line: its value may have ended too early."""
-    value = _VALUE.match(line)
-    if value is None:
-        return _INDENTATION
-    if value[1] in "{[":
-        return _BEGINS_WITH.format(value[1])
-    return "(a text that goes on behind a quote goes in other quotes as a whole)"
-
-
-def _mark(path: str, lines: list[str], line: int, column: int) -> Mark:
-    excerpt = lines[line][:LONGEST_EXCERPT] if line < len(lines) else ""
-    return Mark(path, line + 1, column + 1, excerpt)
+    node, lines = compose(text, path)
+    document = _Walk(lines, sources).document(node)
+    if problems is not None:
+        problems += document.refusals
+    elif document.refusals:
+        raise DefinitionError(document.refusals)
+    return document
 
 
 class _Walk:
-    """Turns nodes into data, and keeps the places."""
+    """Turns nodes into data, and keeps the places; goes on into the files that are included."""
 
-    def __init__(self, text: str, path: str) -> None:
-        self._lines = _BREAK.split(text)
-        self._path = path
+    def __init__(self, lines: Lines, sources: Sources) -> None:
+        self._lines = lines
+        self._sources = sources
         self._values: dict[Path, Mark] = {}
         self._keys: dict[Path, Mark] = {}
         self._refused: list[tuple[Mark, Path, str]] = []
+        self._hidden: set[str] = set()
+        self._outside: set[Path] = set()
+        self._unread: dict[Mark, int] = {}
         self._budget = MOST_VALUES
         self._open: set[int] = set()
+        self._chain = [lines.path]
 
     def document(self, node: yaml.Node) -> Document:
+        path = self._lines.path
         data = self._value(node, ())
-        if self._refused:
-            raise DefinitionError(
-                Problem(mark, dotted(with_step_name(place, data)), what)
-                for mark, place, what in self._refused
-            )
-        return Document(self._path, data, self._values, self._keys)
+        redaction = Redaction(self._hidden)
+        refusals = [
+            redaction.problem(Problem(mark, dotted(with_step_name(place, data)), what))
+            for mark, place, what in self._refused
+        ]
+        return Document(
+            path,
+            data,
+            self._values,
+            self._keys,
+            hidden=frozenset(self._hidden),
+            outside=frozenset(self._outside),
+            refusals=tuple(refusals),
+            unread={mark: refusals[number] for mark, number in self._unread.items()},
+        )
 
     def _value(self, node: yaml.Node, path: Path) -> Any:
-        mark = self._values[path] = self._mark(node)
-        self._spend(node, mark)
+        mark = self._values[path] = self._lines.mark(node.start_mark)
+        self._spend_on(node, mark)
         if len(path) > DEEPEST:
-            raise DefinitionError([Problem(mark, "", _TOO_DEEP)])
+            raise DefinitionError([Problem(mark, "", TOO_DEEP)])
         if id(node) in self._open:
             self._refuse(mark, path, "this alias stands inside of what it repeats")
             return None
+        if node.tag in _TAKES:
+            return self._taken(node, mark, path)
         self._refuse_tag(node, mark, path)
         if isinstance(node, yaml.ScalarNode):
-            return plain_scalar(node.value) if node.tag == _PLAIN else str(node.value)
+            return self._scalar(node, mark, path)
         self._open.add(id(node))
         is_list = isinstance(node, yaml.SequenceNode)
         value = self._sequence(node, path) if is_list else self._mapping(node, path)
@@ -198,48 +166,163 @@ class _Walk:
     def _mapping(self, node: yaml.Node, path: Path) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            mark = self._mark(key_node)
-            self._spend(key_node, mark)
+            mark = self._lines.mark(key_node.start_mark)
+            self._spend_on(key_node, mark)
             if not isinstance(key_node, yaml.ScalarNode):
                 self._refuse(mark, path, _no_key(key_node, path))
                 continue
             key = str(key_node.value)
             self._refuse_tag(key_node, mark, (*path, key))
-            if key_node.tag == _PLAIN and key in ("", "<<"):
+            if key_node.tag == PLAIN and key in ("", "<<"):
                 what = "there is no key in front of this colon"
                 if key:
                     what = "'<<' is not part of this language: write the keys out"
                 self._refuse(mark, path, what)
             elif key in found:
-                first = self._keys[(*path, key)].line
-                self._refuse(mark, path, f"duplicate key '{key}' (first on line {first})")
+                self._refuse(mark, path, f"duplicate key '{key}' ({self._first((*path, key))})")
             else:
                 self._keys[(*path, key)] = mark
                 found[key] = self._value(value_node, (*path, key))
         return found
 
-    def _spend(self, node: yaml.Node, mark: Mark) -> None:
+    def _first(self, path: Path) -> str:
+        return f"first on line {self._keys[path].line}"
+
+    def _scalar(self, node: yaml.ScalarNode, mark: Mark, path: Path) -> Any:
+        text, plain = str(node.value), node.tag == PLAIN
+        if not has_references(text) or _is_open(path):
+            return plain_scalar(text) if plain else text
+        try:
+            found = self._pieces(text, mark)
+        except (ValueError, LookupError) as error:
+            return self._missing(mark, path, _sentence(error))
+        if (
+            text[0] in "$="
+            and text[:2] not in ("$$", "==", "${")
+            and any(piece.reference for piece in found)
+        ):
+            return self._missing(mark, path, _NO_MIX.replace("{0}", text[0]))
+        value = _put_together(found, text, plain=plain)
+        if any(piece.outside for piece in found):
+            self._outside.add(path)
+            self._hide(*(piece.text for piece in found if piece.outside))
+            if not isinstance(value, str):
+                # A number may be written in another way than it is shown.
+                self._hide(str(value))
+        return value
+
+    def _pieces(self, text: str, mark: Mark) -> list[Piece]:
+        found = []
+        for piece in pieces(text, self._sources.variable):
+            self._spend(len(piece.text), mark)
+            found.append(piece)
+        return found
+
+    def _taken(self, node: yaml.Node, mark: Mark, path: Path) -> Any:
+        """What stands for `!secret` and `!include`."""
+        if not isinstance(node, yaml.ScalarNode) or not node.value:
+            what = f"{node.tag} takes {_TAKES[node.tag]}: write {node.tag} name"
+            return self._missing(mark, path, what)
+        if node.tag == "!include":
+            return self._included(node.value, mark, path)
+        if _is_open(path):
+            what = f"the {path[-1]} of a step is for all to see: it cannot be a secret"
+            return self._missing(mark, path, what)
+        try:
+            text = self._sources.secret(node.value)
+        except LookupError as error:
+            return self._missing(mark, path, _sentence(error))
+        self._spend(len(text), mark)
+        self._outside.add(path)
+        self._hide(text)
+        return Verbatim(text)
+
+    def _included(self, name: str, mark: Mark, path: Path) -> Any:
+        try:
+            text, shown = self._sources.file(name, self._lines.path)
+        except LookupError as error:
+            return self._missing(mark, path, _sentence(error))
+        if shown in self._chain:
+            chain = " → ".join([*self._chain[self._chain.index(shown) :], shown])
+            return self._missing(mark, path, f"this file includes itself: {chain}")
+        if len(self._chain) > DEEPEST:
+            what = f"files include each other more than {DEEPEST} levels deep"
+            return self._missing(mark, path, what)
+        self._spend(len(text), mark)
+        try:
+            node, lines = compose(text, shown)
+        except DefinitionError as error:
+            self._unread.setdefault(mark, len(self._refused))
+            self._refused += [(problem.mark, (), problem.what) for problem in error.problems]
+            return None
+        outer, self._lines = self._lines, lines
+        self._chain.append(shown)
+        value = self._value(node, path)
+        self._chain.pop()
+        self._lines = outer
+        return value
+
+    def _spend_on(self, node: yaml.Node, mark: Mark) -> None:
+        self._spend(len(node.value) if isinstance(node, yaml.ScalarNode) else 0, mark)
+
+    def _spend(self, length: int, mark: Mark) -> None:
         """Aliases multiply what they repeat: long texts are counted as well as values."""
-        length = len(node.value) if isinstance(node, yaml.ScalarNode) else 0
         self._budget -= 1 + length // 100
         if self._budget < 0:
             what = f"the file comes to more than {MOST_VALUES:,} values"
             raise DefinitionError([Problem(mark, "", what)])
 
     def _refuse_tag(self, node: yaml.Node, mark: Mark, path: Path) -> None:
-        if node.tag not in _TAGS:
-            tag = node.tag.replace(_YAML, "!!")
+        if node.tag in _TAKES:
+            # Values with these are taken before.
+            self._refuse(mark, path, f"{node.tag} stands in front of a value, never of a key")
+        elif node.tag not in _TAGS:
+            tag = node.tag.replace(YAML_TAG, "!!")
             hint = "a condition that begins with ! goes in quotes"
             if path[-1:] != ("when",):
                 hint = "values are written without tags"
             self._refuse(mark, path, f"unknown tag {tag}: {hint}")
 
-    def _mark(self, node: yaml.Node) -> Mark:
-        return _mark(self._path, self._lines, node.start_mark.line, node.start_mark.column)
+    def _hide(self, *texts: str) -> None:
+        # The words of the language stand in messages that have nothing to do with the value.
+        self._hidden.update(t for t in texts if t and not _is_word(t))
+
+    def _missing(self, mark: Mark, path: Path, what: str) -> None:
+        """Refuse a value that cannot be read: what else is wrong with it follows from that."""
+        self._unread.setdefault(mark, len(self._refused))
+        self._refuse(mark, path, what)
 
     def _refuse(self, mark: Mark, path: Path, what: str) -> None:
         # Put into words at the end: only then the names of the steps are read.
         self._refused.append((mark, path, what))
+
+
+def _is_open(path: Path) -> bool:
+    return len(path) == 3 and path[0] == "steps" and path[2] in _OPEN_KEYS
+
+
+def _is_word(text: str) -> bool:
+    return text == "None" or isinstance(plain_scalar(text.lower()), bool | None)
+
+
+def _put_together(found: Iterable[Piece], text: str, *, plain: bool) -> Any:
+    """The value of a text whose references are looked up; from outside it is never a selector."""
+    parts = [piece for piece in found if piece.text or piece.reference]
+    outside = any(piece.outside for piece in parts)
+    whole = "".join(piece.text for piece in parts)
+    value: Any = whole
+    if plain and len(parts) == 1 and parts[0].reference:
+        value = plain_scalar(whole)
+    elif outside and text.startswith(("$$", "==")) and not text.startswith("$${"):
+        # The language's own escape, which nobody looks for in a text from outside.
+        value = whole[1:]
+    literal = outside or text.startswith("$${")
+    return Verbatim(value) if literal and isinstance(value, str) else value
+
+
+def _sentence(error: Exception) -> str:
+    # A KeyError shows its argument in quotes.
+    return str(error.args[0]) if error.args else str(error)
 
 
 def _no_key(node: yaml.Node, path: Path) -> str:
@@ -248,7 +331,7 @@ def _no_key(node: yaml.Node, path: Path) -> str:
         return "a key is a single word or text"
     if path[-1:] == ("when",):
         return "a condition needs no braces"
-    return f"a key is a single word or text {_BEGINS_WITH.format('{')}"
+    return f"a key is a single word or text {IN_QUOTES.format('{')}"
 
 
 def with_step_name(path: Path, data: Any) -> Path:
@@ -269,17 +352,3 @@ def with_step_name(path: Path, data: Any) -> Path:
 def dotted(path: Path) -> str:
     """A path as it is written in messages: `steps.gate.line`."""
     return ".".join(str(part) for part in path)
-
-
-def plain_scalar(text: str) -> Any:
-    """The value of an unquoted text, by the core schema of YAML 1.2 with decimal numbers only."""
-    if text in _NULL:
-        return None
-    if text in _BOOLEANS:
-        return _BOOLEANS[text]
-    if _INTEGER.fullmatch(text) and len(text) < 20:
-        return int(text)
-    # A number beyond all floats stays a text, and is refused where a number is asked for.
-    if _FLOAT.fullmatch(text) and math.isfinite(float(text)):
-        return float(text)
-    return text

@@ -7,7 +7,7 @@ from typing import Literal
 
 MOST_LISTED = 12
 
-Severity = Literal["error", "note"]
+Severity = Literal["error", "warning", "note"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +74,12 @@ class InputError(WorkflowError):
 class StepError(WorkflowError):
     """A step that says `on_error: stop` has failed."""
 
-    def __init__(self, step: str, camera: str, sequence: int, error: Exception) -> None:
+    def __init__(self, step: str, camera: str, sequence: int | None, error: Exception) -> None:
         self.step = step
         super().__init__(
-            f"step {step}, camera {camera}, frame {sequence}: {type(error).__name__}: {error}"
+            f"step {step}, camera {camera}, "
+            f"{'no frame' if sequence is None else f'frame {sequence}'}: "
+            f"{type(error).__name__}: {error}"
         )
 
 

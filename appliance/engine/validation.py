@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 
 from appliance.engine.document import Document, Path, dotted, with_step_name
 from appliance.engine.errors import DefinitionError, Problem, nearest, suggestion
+from appliance.engine.sources import Verbatim
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -18,12 +19,13 @@ def validated(model: type[M], document: Document) -> M:
     """The whole document as the model.
 
     Raises:
-        DefinitionError: all that does not fit.
+        DefinitionError: all that does not fit, and all that could not be read.
     """
     try:
         return strict(model, document.data)
     except ValidationError as error:
-        raise DefinitionError(problems_of(error, document, model)) from None
+        problems = [*document.refusals, *problems_of(error, document, model)]
+        raise DefinitionError(document.discreet(problems)) from None
 
 
 def strict(model: type[M], data: Any) -> M:
@@ -85,6 +87,8 @@ def problem_of(
         if (*place, part) in document.values or kind in ("missing", "extra_forbidden"):
             place = (*place, part)
     where = dotted(with_step_name(place, document.data))
+    if place in document.outside:
+        details = _without_input(details)
     if details["loc"][-1:] == ("[key]",):
         return Problem(document.key_mark(place), where, _sentence(details))
     if kind == "extra_forbidden":
@@ -99,6 +103,13 @@ def problem_of(
         where = dotted(with_step_name(place[:-1], document.data))
         return Problem(document.key_mark(place[:-1]), where, what)
     return Problem(document.mark(place), where, _sentence(details))
+
+
+def _without_input(details: ErrorDetails) -> ErrorDetails:
+    """What is wrong with a value from outside, without the value."""
+    hidden = details.copy()
+    hidden["input"] = Verbatim() if isinstance(details["input"], str) else _HIDDEN
+    return hidden
 
 
 def _known_keys(model: type[BaseModel], loc: Sequence[str | int]) -> Iterable[str]:
@@ -185,8 +196,16 @@ _LIMITS = {
 }
 
 
+# Stands for a number from outside, as a Verbatim does for a text.
+_HIDDEN = object()
+
+
 def shown(value: Any) -> str:
     """A value of a file as messages show it."""
+    if isinstance(value, Verbatim):
+        return "a hidden text"
+    if value is _HIDDEN:
+        return "a hidden value"
     if value is None:
         return "nothing"
     if isinstance(value, bool):

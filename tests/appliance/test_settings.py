@@ -13,15 +13,14 @@ from appliance.settings import (
     ConnectionSettings,
     PipelineSettings,
     Settings,
-    SettingsError,
     default_state_dir,
     logs_to_journal,
     read_settings,
-    read_text,
     settings_for_run,
+    sources_for,
 )
 from appliance.shipped import shipped
-from tests.unprivileged import as_nobody
+from appliance.sources import SettingsError
 
 RIGHT = """\
 version: 1
@@ -111,53 +110,6 @@ def test_a_missing_file_is_named_with_the_one_that_was_meant(file: Path) -> None
         f"{file.parent}/apliance.yaml: there is no such settings file "
         "(did you mean 'appliance.yaml'?)"
     )
-
-
-def test_a_missing_file_with_nothing_like_it_beside_is_just_missing(file: Path) -> None:
-    for path in (file.with_name("x"), file.parent / "no" / "folder.yaml"):
-        with pytest.raises(SettingsError) as caught:
-            read_settings(path)
-        assert str(caught.value) == f"{path}: there is no such settings file"
-
-
-def test_a_folder_is_no_file(file: Path) -> None:
-    with pytest.raises(SettingsError) as caught:
-        read_settings(file.parent)
-    assert str(caught.value) == f"{file.parent}: this is a folder, not a settings file"
-
-
-def test_a_file_that_is_not_text_is_refused(file: Path) -> None:
-    file.write_bytes(b"version: 1 \xff\xfe")
-    with pytest.raises(SettingsError) as caught:
-        read_settings(file)
-    assert str(caught.value) == f"{file}: this is no settings file: it is not text in UTF-8"
-
-
-def test_a_video_named_by_mistake_is_not_read_to_its_end(tmp_path: Path) -> None:
-    path = tmp_path / "long.mp4"
-    with path.open("wb") as clip:
-        clip.truncate(500_000_000_000)  # without a block on the disk
-    with pytest.raises(SettingsError) as caught:
-        read_text(path, "workflow file")
-    assert str(caught.value) == f"{path}: this is no workflow file: it is larger than 4 MB"
-
-
-def test_a_file_below_another_file_is_refused(file: Path) -> None:
-    with pytest.raises(SettingsError) as caught:
-        read_settings(file / "appliance.yaml")
-    assert str(caught.value) == f"{file}/appliance.yaml: cannot be read: Not a directory"
-
-
-def test_a_path_that_no_file_can_have_is_refused() -> None:
-    with pytest.raises(SettingsError, match=r"'a\\x00b': cannot be read: embedded null byte"):
-        read_text(Path("a\0b"), "workflow file")
-
-
-def test_a_file_that_may_not_be_read_is_refused(file: Path) -> None:
-    file.chmod(0)
-    with as_nobody(), pytest.raises(SettingsError) as caught:
-        read_settings(file)
-    assert str(caught.value) == f"{file}: cannot be read: Permission denied"
 
 
 def test_a_workflow_file_is_no_settings_file(file: Path) -> None:
@@ -575,3 +527,74 @@ def test_what_else_a_connection_is_set_to_is_handed_on_with_whole_paths(file: Pa
         "key_file": "/etc/key.pem",
     }
     assert settings.connection_options("local") == {}
+
+
+# What comes from outside of the file.
+
+
+def test_settings_take_secrets_variables_and_other_files(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BROKER_HOST", "broker")
+    (file.parent / "secrets.yaml").write_text("gate: rtsp://user:pass@10.0.0.7/stream\n")
+    (file.parent / "connections.yaml").write_text(
+        'plant: {type: mqtt, url: "mqtt://${BROKER_HOST}:${BROKER_PORT:-1883}"}\n'
+    )
+    file.write_text(
+        "version: 1\n"
+        "cameras:\n"
+        "  gate: {url: !secret gate}\n"
+        "connections: !include connections.yaml\n"
+    )
+    settings = read_settings(file)
+    assert settings.cameras["gate"].url == "rtsp://user:pass@10.0.0.7/stream"
+    assert settings.connection_url("plant") == "mqtt://broker:1883"
+
+
+def test_what_cannot_be_taken_from_outside_is_said_with_all_the_rest(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("BROKER_URL", raising=False)
+    (file.parent / "secrets.yaml").write_text("gate: hunter2-0815\n")
+    said = refusal(
+        file,
+        "version: 1\n"
+        "cameras:\n"
+        "  gate: {url: !secret gat}\n"
+        "connections:\n"
+        '  plant: {type: mqtt, url: "${BROKER_URL}"}\n'
+        "  other: {type: !secret gate}\n"
+        "  hunter2-0815: {type: 5}\n",
+    )
+    assert re.findall(r"^appliance.yaml:(\S+): (\S+): (.*)$", said, re.MULTILINE) == [
+        (
+            "3:15",
+            "cameras.gate.url",
+            "there is no secret 'gat' in secrets.yaml (did you mean 'gate'?)",
+        ),
+        ("5:28", "connections.plant.url", "the environment variable BROKER_URL is not set"),
+        (
+            "6:17",
+            "connections.other.type",
+            "this must be 'sql', 'mqtt' or 'console', not a hidden text",
+        ),
+        ("7:24", "connections.….type", "this must be 'sql', 'mqtt' or 'console', not 5"),
+    ]
+    assert "hunter2" not in said
+
+
+def test_a_secret_is_not_shown_by_checks_across_the_file(file: Path) -> None:
+    (file.parent / "secrets.yaml").write_text("name: hunter2-0815\n")
+    said = refusal(file, changed("cameras: [gate, yard]", "cameras: [!secret name]"))
+    assert "pipelines.people.cameras: there is no camera '…'" in said
+    assert "hunter2" not in said
+
+
+def test_a_workflow_takes_the_secrets_of_its_settings(file: Path) -> None:
+    (file.parent / "secrets.yaml").write_text("pin: hunter2\n")
+    settings = read_settings(file)
+    workflow = file.parent / "workflows" / "people.yaml"
+    assert sources_for(workflow, settings).secret("pin") == "hunter2"
+    for without in (None, settings_for_run(workflow, "a.mp4", {}, {})):
+        with pytest.raises(LookupError, match="there is no secret 'pin': write it into"):
+            sources_for(workflow, without).secret("pin")

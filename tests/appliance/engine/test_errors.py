@@ -32,6 +32,11 @@ def test_a_note_says_that_it_is_one() -> None:
     assert str(problem) == "w.yaml:2:1: note: steps.a: worth knowing"
 
 
+def test_a_warning_says_that_it_is_one() -> None:
+    problem = Problem(Mark("w.yaml", 1, 2), "steps.a", "nobody takes its outputs", "warning")
+    assert str(problem) == "w.yaml:1:2: warning: steps.a: nobody takes its outputs"
+
+
 def test_the_caret_stands_under_its_character_behind_tabs_and_at_the_end_of_a_cut_line() -> None:
     assert str(Problem(Mark("w", 1, 3, "\t\tx"), "", "what")).splitlines()[2] == "       | \t\t^"
     assert str(Problem(Mark("w", 1, 900, "abc"), "", "what")).splitlines()[2] == "       |    ^"

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from appliance.engine.document import read_document
 from appliance.engine.errors import DefinitionError
+from appliance.engine.sources import Verbatim
 from appliance.engine.validation import problems_of, shown, strict, validated
 from blocks.geometry import Polygon
 
@@ -188,6 +189,53 @@ def test_an_assertion_of_a_validator_is_said_in_its_own_words() -> None:
 def test_nothing_is_converted(value: Any) -> None:
     with pytest.raises(ValidationError):
         strict(Inner, {"size": value})
+
+
+class Outside:
+    """Sources of one secret and one number."""
+
+    def secret(self, name: str) -> str:
+        if name != "pin":
+            raise LookupError(f"there is no secret '{name}'")
+        return "r3d"
+
+    def variable(self, name: str) -> str | None:
+        return "7" if name == "SEVEN" else None
+
+    def file(self, name: str, beside: str) -> tuple[str, str]:
+        raise LookupError(f"'{name}' is not beside {beside}")
+
+
+def told(text: str) -> list[str]:
+    """The first line of each problem of a text that may take something from outside."""
+    with pytest.raises(DefinitionError) as caught:
+        validated(Outer, read_document(text, "w", Outside(), []))
+    return [line for line in str(caught.value).splitlines() if line.startswith("w:")]
+
+
+def test_a_value_from_outside_is_not_shown_however_short_it_is() -> None:
+    assert told(
+        "colour: !secret pin\nleast: ${SEVEN}\nnumber: '${SEVEN}'\ncode: x${SEVEN}\nlong: ${SEVEN}"
+    ) == [
+        "w:1:9: colour: this must be 'red' or 'blue', not a hidden text",
+        "w:2:8: least: this must be at most 6, not a hidden value",
+        "w:3:9: number: this must be a number, not a hidden text",
+        "w:4:7: code: a hidden text does not have the form ^[A-Z][0-9]$",
+        "w:5:7: long: this must be a text, not a hidden value",
+    ]
+
+
+def test_what_could_not_be_read_is_said_with_what_does_not_fit() -> None:
+    assert told("text: !secret no\nnumber: 0\nleast: ${UNSET}\nfew: !include x") == [
+        "w:1:7: text: there is no secret 'no'",
+        "w:2:9: number: this must be more than 0, not 0",
+        "w:3:8: least: the environment variable UNSET is not set",
+        "w:4:6: few: 'x' is not beside w",
+    ]
+
+
+def test_a_text_from_outside_is_never_shown() -> None:
+    assert shown(Verbatim("x")) == "a hidden text"
 
 
 def test_a_long_text_is_shown_in_part() -> None:
