@@ -31,7 +31,7 @@ from appliance.engine.cel_types import RESULTS, Kinds, blanks, python_value, roo
 from appliance.engine.errors import suggestion
 from blocks.data import Image
 
-__all__ = ["LONGEST", "Condition", "Expression", "ExpressionError", "Language", "compile_condition"]
+__all__ = ["LONGEST", "Expression", "ExpressionError", "Language"]
 
 _SCALARS = (bool, float, int)
 _CONDITION = "a condition"
@@ -285,15 +285,3 @@ def _annotation(kind: Any, noun: str) -> Any:
             f"an expression gives numbers, texts and the like; this gives {given}"
         )
     return found
-
-
-Condition = Expression
-
-
-def compile_condition(text: str, known: Mapping[str, Any]) -> Condition:
-    """Compile a condition over names with Python annotations.
-
-    Raises:
-        ExpressionError: a syntax error, an unknown name, a wrong type, or no true-or-false result.
-    """
-    return Language(known, ()).condition(text)
