@@ -151,21 +151,24 @@ def takes_images(annotation: Any) -> bool:
 
 def writable(annotation: Any) -> Any:
     """The part of a type that can be written down in a file; None where there is none."""
-    parts = [part for part in members(annotation) if _is_writable(part)]
+    parts = [found for part in members(annotation) if (found := _writable(part)) is not None]
     return Union[tuple(parts)] if parts else None  # noqa: UP007 - made of a list
 
 
-def _is_writable(part: Any) -> bool:
+def _writable(part: Any) -> Any:
     if part is Any:
-        return True
+        return part
     found = _class(part)
     if found is None or found in (Detections, Image):
-        return False
+        return None
     if issubclass(found, str | bool | int | float):
-        return True
-    return issubclass(found, Mapping | Sequence) and all(
-        inner is Ellipsis or writable(inner) is not None for inner in get_args(part)
-    )
+        return part
+    if not issubclass(found, Mapping | Sequence):
+        return None
+    inner = [arg if arg is Ellipsis else writable(arg) for arg in get_args(part)]
+    if None in inner:
+        return None
+    return get_origin(part)[tuple(inner)] if inner else part
 
 
 def is_of(value: Any, annotation: Any) -> bool:
