@@ -15,6 +15,7 @@ _WORDS = {
     "list": "a list",
     "map": "a mapping",
     "null": "nothing",
+    "null_type": "nothing",
     "string": "a text",
     "timestamp": "a time",
     "type": "a type",
@@ -24,9 +25,14 @@ _WORDS = {
 _MESSAGE = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): ([^\n]*)")
 _OVERLOAD = re.compile(r"found no matching overload for '[_@]?([^']+?)_?' applied to '\((.*)\)'")
 _FIELD = re.compile(r"undefined field '([^']*)' not found in struct '([^']*)'")
+_SELECTED = re.compile(r"expression of type '(.*)' cannot be the operand of a select operation")
 _HINTS = {
     "'and'": " (write && for and)",
+    "'AND'": " (write && for and)",
+    "at: '& '": " (write && for and)",
     "'or'": " (write || for or)",
+    "'OR'": " (write || for or)",
+    "at: '| '": " (write || for or)",
     "at: '= '": " (write == to compare)",
 }
 _LIMITS = {
@@ -109,6 +115,11 @@ def _what(what: str) -> str:
     overload = _OVERLOAD.match(what)
     if overload is not None:
         what = f"'{overload[1]}' does not go with {_operands(overload[1], overload[2])}"
+    selected = _SELECTED.match(what)
+    if selected is not None:
+        what = f"{in_our_words(selected[1])} has no fields"
+        if selected[1].startswith("list("):
+            what += " (ask its elements: list.exists(d, d.label == 'x'))"
     if "'<EOF>'" in what:
         what = "it ends too early"
     return what + next((hint for sign, hint in _HINTS.items() if sign in what), "")
@@ -117,10 +128,14 @@ def _what(what: str) -> str:
 def _operands(operator: str, given: str) -> str:
     kinds = re.split(r", (?![^(]*\))", given)
     hint = ""
-    if operator == "%":
+    if operator == "?_:":
+        hint = " (both sides of ? : are of one type)"
+    elif operator == "%":
         hint = " (whole numbers only: double(int(x) % 2))"
     elif operator == "[_]" and kinds[-1] == "double":
         hint = " (an index is a whole number: x[int(i)])"
+    elif "null_type" in kinds:
+        hint = " (present(…) asks whether there is a value)"
     elif {"int", "double"} <= set(kinds):
         hint = " (write double(…) around the whole number)"
     return " and ".join(in_our_words(kind) for kind in kinds) + hint

@@ -254,7 +254,8 @@ class Written:
             )
 
     def _has_dollar(self, token: re.Match[str]) -> bool:
-        return token["name"] is not None and self._text[: token.start()].endswith("$")
+        start = token.start()
+        return token["name"] is not None and self._text[max(0, start - 1) : start] == "$"
 
     def _without_dollars(self) -> str:
         """What was meant, on one line."""

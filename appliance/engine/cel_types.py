@@ -100,7 +100,12 @@ class Kinds:
         """The message type of one of the detections that have these columns."""
         if columns not in self._detections:
             name = f"Detection{len(self._detections)}"
-            given = {name: kind for name, kind in columns.types.items() if kind in _FIELD_TYPES}
+            # Neither protobuf nor CEL has names with letters beyond ASCII.
+            given = {
+                name: kind
+                for name, kind in columns.types.items()
+                if kind in _FIELD_TYPES and name.isascii() and name != "box"
+            }
             fields = given | _COLUMNS
             message = self._file.message_type.add(name=name)
             for number, (field, kind) in enumerate(fields.items(), 2):

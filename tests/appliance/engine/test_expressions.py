@@ -73,6 +73,7 @@ VALUES: dict[str, Any] = {
         "grid": np.array([[1, 2], [3, 4]]),
         "mixed": [{"on": True}, {"on": "x"}, {}],
         "exists": 1,
+        "boxes": FOUND,
         "a-b": 5,
     },
     "inputs.bar": 0.5,
@@ -163,6 +164,7 @@ def refused(text: str, item: Any = None) -> tuple[str, int]:
         "inputs.site.since > 1.7e9",
         "inputs.site.grid[1][0] == 3",
         "inputs.site.exists == 1",
+        "inputs.site.boxes.exists(d, d.label == 'car')",
         "inputs.site.`a-b` == 5",
         "has(inputs.site.name) && !has(inputs.site.nothing)",
         "double(int(steps.gate.total) % 2) == 1",
@@ -281,6 +283,18 @@ def test_a_long_row_does_not_nest_deeply(operator: str) -> None:
         ("steps.gate.total > 3)", "this is no condition: extraneous input ')'", 21),
         ("3 == 3 and true", "this is no condition: mismatched input 'and' (write && for and)", 8),
         ("3 == 3 or true", "this is no condition: mismatched input 'or' (write || for or)", 8),
+        ("3 == 3 AND true", "this is no condition: mismatched input 'AND' (write && for and)", 8),
+        (
+            "true & false",
+            "this is no condition: token recognition error at: '& ' (write && for and)",
+            6,
+        ),
+        (
+            "true ? 2 : 'a'",
+            "this is no condition: '?_:' does not go with true or false and a number and a text "
+            "(both sides of ? : are of one type)",
+            6,
+        ),
         (
             "steps.gate.total = 3",
             "this is no condition: token recognition error at: '= ' (write == to compare)",
@@ -329,6 +343,12 @@ def test_a_long_row_does_not_nest_deeply(operator: str) -> None:
             "this is no condition: '[_]' does not go with a list and a number "
             "(an index is a whole number: x[int(i)])",
             17,
+        ),
+        (
+            "steps.gate.total != null",
+            "this is no condition: '!=' does not go with a number and nothing "
+            "(present(…) asks whether there is a value)",
+            18,
         ),
         ("steps.gate.total + 1", "a condition is true or false; this gives a number", 1),
         ("frame.camera", "a condition is true or false; this gives a text", 1),
@@ -406,8 +426,7 @@ NO_VALUE = "present is no value: ask it of something, as in present(steps.gate)"
         ("present(inputs.bat)", "unknown name 'inputs.bat' (did you mean 'inputs.bar'?)", 1),
         (
             "present(steps.gate).total > 3",
-            "this is no condition: expression of type 'bool' cannot be the operand of a select "
-            "operation",
+            "this is no condition: true or false has no fields",
             20,
         ),
         (
@@ -474,8 +493,8 @@ def test_what_is_only_asked_to_be_present_is_no_value_that_is_needed() -> None:
         ),
         (
             "steps.tracks.detections.label == 'car'",
-            "this is no condition: expression of type 'list(appliance.Detection0)' cannot be the "
-            "operand of a select operation",
+            "this is no condition: a list has no fields "
+            "(ask its elements: list.exists(d, d.label == 'x'))",
             24,
         ),
     ],
@@ -590,6 +609,8 @@ def test_an_expression_is_called_so_in_what_is_said_of_it() -> None:
         LANGUAGE.expression("$inputs.bar")
     with pytest.raises(ExpressionError, match="this is no expression: it ends too early"):
         LANGUAGE.expression("1 +")
+    with pytest.raises(ExpressionError, match="this is no expression: Unsupported map key type"):
+        LANGUAGE.expression("{1.5: 2}")
 
 
 def test_what_names_nothing_has_one_value_for_ever() -> None:
@@ -625,6 +646,15 @@ def test_names_are_refused_where_they_say_nothing(text: str) -> None:
 def test_names_in_texts_and_comments_are_none() -> None:
     text = "'steps.a.b' + \"inputs.c\" + `steps.d.e` // present(steps.f) item"
     assert LANGUAGE.names(text) == ((), ())
+
+
+def test_columns_that_no_expression_can_name_are_passed_over() -> None:
+    columns = Columns(größe=float, box=str, path=list, direction=str)
+    language = Language({"steps.a.d": Annotated[Detections, columns]}, ("a",))
+    condition = language.condition("steps.a.d[0].direction == 'in' && steps.a.d[0].box[2] == 1")
+    assert condition.holds([ZONES]) is True
+    with pytest.raises(ExpressionError, match="detections have no field 'path'"):
+        language.condition("steps.a.d[0].path == 1")
 
 
 ITEMS: Sequence[tuple[str, Any, Any]] = (
