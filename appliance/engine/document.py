@@ -203,13 +203,19 @@ class _Walk:
         ):
             return self._missing(mark, path, _NO_MIX.replace("{0}", text[0]))
         value = _put_together(found, text, plain=plain)
-        if any(piece.outside for piece in found):
+        self._hide(path, [piece.text for piece in found if piece.outside], value)
+        return value
+
+    def _hide(self, path: Path, texts: list[str], value: Any) -> None:
+        """Keep in mind what texts from outside became of a value."""
+        if texts:
             self._outside.add(path)
-            self._hide(*(piece.text for piece in found if piece.outside))
+        # The words of the language stand in messages that have nothing to do with the value.
+        if texts and not isinstance(value, bool | None):
+            self._hidden.update(texts)
             if not isinstance(value, str):
                 # A number may be written in another way than it is shown.
-                self._hide(str(value))
-        return value
+                self._hidden.add(str(value))
 
     def _pieces(self, text: str, mark: Mark) -> list[Piece]:
         found = []
@@ -233,9 +239,9 @@ class _Walk:
         except LookupError as error:
             return self._missing(mark, path, _sentence(error))
         self._spend(len(text), mark)
-        self._outside.add(path)
-        self._hide(text)
-        return Verbatim(text)
+        value = Verbatim(text)
+        self._hide(path, [text], value)
+        return value
 
     def _included(self, name: str, mark: Mark, path: Path) -> Any:
         try:
@@ -283,10 +289,6 @@ class _Walk:
                 hint = "values are written without tags"
             self._refuse(mark, path, f"unknown tag {tag}: {hint}")
 
-    def _hide(self, *texts: str) -> None:
-        # The words of the language stand in messages that have nothing to do with the value.
-        self._hidden.update(t for t in texts if t and not _is_word(t))
-
     def _missing(self, mark: Mark, path: Path, what: str) -> None:
         """Refuse a value that cannot be read: what else is wrong with it follows from that."""
         self._unread.setdefault(mark, len(self._refused))
@@ -299,10 +301,6 @@ class _Walk:
 
 def _is_open(path: Path) -> bool:
     return len(path) == 3 and path[0] == "steps" and path[2] in _OPEN_KEYS
-
-
-def _is_word(text: str) -> bool:
-    return text == "None" or isinstance(plain_scalar(text.lower()), bool | None)
 
 
 def _put_together(found: Iterable[Piece], text: str, *, plain: bool) -> Any:

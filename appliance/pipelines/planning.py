@@ -1,7 +1,7 @@
 """From settings to plans: every workflow read and checked, with all that it names outside."""
 
 import os
-from collections.abc import Collection, Mapping, Sequence, Sized
+from collections.abc import Collection, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,18 +10,22 @@ from appliance.engine.document import Document, dotted
 from appliance.engine.document import Path as Place
 from appliance.engine.errors import DefinitionError, InputError, Problem, suggestion
 from appliance.engine.plan import Need, Plan, load_plan
-from appliance.settings import Settings, SettingsError, read_text
+from appliance.settings import Settings, sources_for
+from appliance.sources import SettingsError, read_text
 from blocks.block import BlockType
 
 
-def plan_file(path: Path, blocks: Mapping[str, BlockType]) -> Plan:
-    """Read and check one workflow file.
+def plan_file(
+    path: Path, blocks: Mapping[str, BlockType], settings: Settings | None = None
+) -> Plan:
+    """Read and check one workflow file; with a settings file it may use the secrets beside that.
 
     Raises:
         SettingsError: the file cannot be read.
         DefinitionError: everything that is wrong in it.
     """
-    return load_plan(read_text(path, "workflow file"), str(path), blocks)
+    text = read_text(path, "workflow file")
+    return load_plan(text, str(path), blocks, sources_for(path, settings))
 
 
 def plan_pipelines(
@@ -37,7 +41,7 @@ def plan_pipelines(
     problems: list[Problem] = []
     for name, pipeline in settings.pipelines.items():
         try:
-            plan = plan_file(settings.workflow_path(name), blocks)
+            plan = plan_file(settings.workflow_path(name), blocks, settings)
         except DefinitionError as error:
             problems += error.problems
         except SettingsError as error:
@@ -48,15 +52,25 @@ def plan_pipelines(
             problems.append(Problem(mark, f"pipelines.{name}.workflow", str(error)))
         else:
             plans[name] = plan
-            problems += unmet(plan.needs(pipeline.inputs), settings, models)
+            problems += _told(plan, unmet(plan.needs(pipeline.inputs), settings, models))
             wrong = _wrong_inputs(plan, pipeline.inputs)
             if wrong and settings.document is None:
                 raise InputError("\n".join(map(str, wrong)))
             if settings.document is not None:
                 problems += [value.placed(settings.document, name) for value in wrong]
     if problems:
-        raise DefinitionError(dict.fromkeys(problems))
+        told = dict.fromkeys(problems)
+        raise DefinitionError(settings.document.discreet(told) if settings.document else told)
     return plans
+
+
+def _told(plan: Plan, problems: Iterable[Problem]) -> list[Problem]:
+    """The problems without what is hidden in any of the files of a plan."""
+    found = [plan.document, *(step.document for step in plan.steps)]
+    documents = {id(document): document for document in found}
+    for document in documents.values():
+        problems = document.discreet(problems)
+    return list(problems)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +107,8 @@ def _wrong_inputs(plan: Plan, given: Mapping[str, Any]) -> list[_WrongInput]:
     # One value may go to several steps, and be wrong for all of them for the same reason.
     found: dict[tuple[Place, str, bool], list[str]] = {}
     for misfit in plan.misfits(given):
-        in_steps = found.setdefault((misfit.path, misfit.problem.what, misfit.unknown), [])
+        (told,) = _told(plan, [misfit.problem])
+        in_steps = found.setdefault((misfit.path, told.what, misfit.unknown), [])
         in_steps += [misfit.in_step] if misfit.in_step else []
     return [_WrongInput(*told, tuple(in_steps), plan.name) for told, in_steps in found.items()]
 
@@ -133,17 +148,17 @@ def check_files(
         # What is wrong with the file of a pipeline has been told already.
         told = _place(file) in bound
         try:
-            plan = plan_file(file, blocks)
+            plan = plan_file(file, blocks, settings)
         except (SettingsError, DefinitionError) as error:
             if not told:
                 refusals.append(str(error))
             continue
         missing = [] if settings is None or told else unmet(plan.needs(), settings, models)
-        refusals += map(str, missing)
+        refusals += map(str, _told(plan, missing))
         if not missing and _place(file) not in refused:
             lines.append(f"{file}: ok, {_count(plan.steps, 'step')}")
         if settings is None:
-            lines += [str(_note(need)) for need in plan.needs()]
+            lines += map(str, _told(plan, map(_note, plan.needs())))
     return Checked(tuple(lines), tuple(refusals))
 
 

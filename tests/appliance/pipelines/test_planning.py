@@ -5,11 +5,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as of_hypothesis
+from hypothesis import strategies as st
 from pydantic import Field
 
 from appliance.engine.errors import DefinitionError, InputError
+from appliance.engine.plan import load_plan
 from appliance.pipelines.planning import check_files, plan_file, plan_pipelines
-from appliance.settings import Settings, SettingsError, read_settings, settings_for_run
+from appliance.settings import Settings, read_settings, settings_for_run
+from appliance.sources import SettingsError
 from blocks.block import BlockType, ConnectionName, Manifest, ModelName, ShapeManifest, block
 from blocks.data import Event, Frame, Image
 from blocks.geometry import Line
@@ -422,3 +427,129 @@ def test_a_file_is_right_though_the_pipeline_of_another_is_refused() -> None:
     checked = check_files([Path("workflows/people.yaml")], settings, BLOCKS, MODELS)
     assert checked.lines == ("workflows/people.yaml: ok, 2 steps",)
     assert list(checked.refusals) == [refusal(settings)]
+
+
+# Secrets, variables and included files.
+
+
+SECRET = "hunter2-0815"
+
+
+@pytest.fixture
+def secrets(box: Path) -> Path:
+    """The file of secrets beside the settings."""
+    path = box / "secrets.yaml"
+    path.write_text(f"word: {SECRET}\n")
+    return path
+
+
+def test_a_workflow_takes_secrets_variables_and_other_files(
+    secrets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODEL", "cars-ssdlite")
+    edit("workflows/people.yaml", "people-ssdlite", '"${MODEL}"')
+    edit("workflows/people.yaml", "connection: plant", "connection: !secret word")
+    Path("workflows/tell.yaml").write_text(
+        "{name: told, type: tell@1, count: 1, connection: plant}"
+    )
+    with Path("workflows/people.yaml").open("a") as file:
+        file.write("  - !include tell.yaml\n")
+    settings = settings_of(SETTINGS.replace("plant:", f"{SECRET}: {{type: console}}\n  plant:"))
+    (plan,) = plan_pipelines(settings, BLOCKS, MODELS).values()
+    assert [need.name for need in plan.needs()] == ["cars-ssdlite", SECRET, "plant"]
+    assert [str(need.mark) for need in plan.needs()][2] == "workflows/tell.yaml:1:50"
+
+
+def test_what_a_secret_names_outside_is_missed_without_being_named(secrets: Path) -> None:
+    edit("workflows/people.yaml", "connection: plant", "connection: !secret word")
+    assert heads(refusal(settings_of(SETTINGS))) == [
+        "workflows/people.yaml:8:71: steps.tell.connection: there is no connection '…' "
+        "(one of console, local or plant); declare it under `connections` in appliance.yaml"
+    ]
+    checked = check_files(
+        [Path("workflows/people.yaml")], settings_of("version: 1"), BLOCKS, MODELS
+    )
+    assert "there is no connection '…'" in checked.refusals[0]
+    Path("workflows/secrets.yaml").write_text(secrets.read_text())
+    checked = check_files([Path("workflows/people.yaml")], None, BLOCKS, MODELS)
+    assert "workflows/people.yaml:8:71: note: steps.tell.connection: needs the connection '…'" in (
+        checked.lines
+    )
+
+
+def test_an_input_from_outside_that_does_not_fit_is_not_shown(secrets: Path) -> None:
+    Path("workflows/people.yaml").write_text(CROSSING)
+    text = f"{SETTINGS}    inputs:\n      least: !secret word\n      line: [[0, 1], !secret word]\n"
+    said = refusal(settings_of(text))
+    assert heads(said) == [
+        "appliance.yaml:10:14: pipelines.people.inputs.least: "
+        "input 'least' of workflow people must be a number, not '…'",
+        "appliance.yaml:11:22: pipelines.people.inputs.line.1: a point is [x, y] "
+        "(at steps.one.line and steps.two.more.0 of workflow people)",
+    ]
+    assert SECRET not in said
+
+
+def test_secrets_beside_the_settings_are_no_secrets_of_a_file_that_is_checked_alone(
+    secrets: Path,
+) -> None:
+    edit("workflows/people.yaml", "connection: plant", "connection: !secret word")
+    checked = check_files([Path("workflows/people.yaml")], None, BLOCKS, MODELS)
+    assert heads("\n".join(checked.refusals)) == [
+        "workflows/people.yaml:8:71: steps.tell.connection: there is no secret 'word': "
+        "write it into workflows/secrets.yaml, as word: TEXT"
+    ]
+
+
+PLACES = [
+    "version: 1", "name: people", "type: image", "type: list", "type: number", "default: 0.5",
+    "[0, 0.5]", "name: one", "type: cross@1", "image: $inputs.image", "line: $inputs.line",
+    "least: $inputs.least", "more: [$inputs.line]", "inputs:", "steps:",
+]  # fmt: skip
+# An unquoted ${ cannot stand in brackets, as most of these places do.
+FORMS = ["!secret word", '"${WORD}"', '"x${WORD}"', "[!secret word]", '{a: "${WORD}"}',
+         "!include more.yaml", '"${WORD:-a}"', '"$inputs.${WORD}"']  # fmt: skip
+
+
+# The folder that all tests here stand in is not written to.
+@of_hypothesis(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    # What is put into an environment is text without zeros, and not the mark of what is left out.
+    secret=st.text(st.characters(codec="utf-8", exclude_characters="\0…"), min_size=4, max_size=90)
+    .filter(lambda text: len(text.strip()) >= 4)
+    .map(lambda text: text.strip()),
+    places=st.lists(st.tuples(st.sampled_from(PLACES), st.sampled_from(FORMS)), max_size=6),
+    lines=st.lists(st.sampled_from(["outputs: {a: !secret word}", "more: x${WORD}", "steps: 5"])),
+)
+def test_a_secret_is_in_no_problem_wherever_it_stands(
+    secret: str, places: list[tuple[str, str]], lines: list[str]
+) -> None:
+    text = CROSSING
+    for place, form in places:
+        key, _, _ = place.rpartition(":")
+        text = text.replace(place, f"{key}: {form}" if key else form, 1)
+    text = "\n".join([text, *lines])
+    try:
+        load_plan(text, "w", BLOCKS, Whispering(secret))
+    except DefinitionError as error:
+        for problem in error.problems:
+            for told in (problem.what, problem.where, problem.mark.excerpt):
+                assert secret not in told, repr(problem)
+
+
+class Whispering:
+    """Sources of one secret."""
+
+    def __init__(self, secret: str) -> None:
+        self._secret = secret
+
+    def secret(self, name: str) -> str:
+        if name != "word":
+            raise LookupError(f"there is no secret '{name}'")
+        return self._secret
+
+    def variable(self, name: str) -> str | None:
+        return self._secret if name == "WORD" else None
+
+    def file(self, name: str, beside: str) -> tuple[str, str]:
+        return "[!secret word, 'a ${WORD} b']", name
