@@ -30,6 +30,7 @@ from appliance.inference.store import Store
 from appliance.observe.log import set_up_logging
 from appliance.pipelines.planning import check_files, plan_pipelines
 from appliance.runs import RunOptions, run_workflow
+from appliance.schema import schema_text
 from appliance.settings import (
     Settings,
     default_state_dir,
@@ -284,6 +285,17 @@ def blocks(name: str | None) -> None:
     with _sentences():
         found = load_blocks()
         click.echo(block_page(name, found) if name else block_list(found))
+
+
+@main.command("schema")
+def schema_command() -> None:
+    """Print the JSON Schema of workflow files, with all blocks there are, for editors.
+
+    A workflow that begins with `# yaml-language-server: $schema=FILE` is completed and checked by
+    editors while it is written; workflow.schema.json lies beside the workflows that ship.
+    """
+    with _sentences():
+        click.echo(schema_text(load_blocks()), nl=False)
 
 
 @main.group(invoke_without_command=True)

@@ -228,6 +228,7 @@ def test_no_setting_or_input_has_the_name_of_a_key_of_steps(
 
 def test_every_workflow_that_ships_is_right(installed: Mapping[str, BlockType]) -> None:
     files = [path for path in tracked(".yaml", ".yml", ".json") if path.parts[0] == "workflows"]
+    files = [path for path in files if not path.name.endswith(".schema.json")]
     assert files
     refused = []
     for path in files:

@@ -45,6 +45,7 @@ def test_the_wheel_holds_both_packages_their_types_and_what_ships_beside_them(wh
         "blocks/py.typed",
         "appliance/inference/catalog.yaml",
         "appliance/share/workflows/people-count.yaml",
+        "appliance/share/workflows/workflow.schema.json",
         "appliance/share/config/appliance.yaml",
         "appliance/share/requirements/convert.txt",
     } <= names

@@ -275,14 +275,14 @@ def test_a_connection_without_a_name_is_refused_without_its_password(
 def test_a_connection_whose_name_is_none_is_refused(run: Run, workflow: Path) -> None:
     refused(
         run("run", "watch.yaml", "--source", "x.avi", "--connection", "a b=mqtt://host"),
-        "--connection: 'a b' is no name: a letter or digit, then also '_', '.' and '-'",
+        "connection: 'a b' is no name: a letter or digit, then also '_', '.' and '-'",
     )
 
 
 def test_a_connection_of_an_unknown_kind_is_refused(run: Run, workflow: Path) -> None:
     result = run("run", "watch.yaml", "--source", "x.avi", "--connection", "plant=amqp://host")
     assert result.exit_code == 2
-    assert result.stderr.startswith("--connection plant: a URL begins with mqtt://, mqtts://")
+    assert result.stderr.startswith("connection plant: a URL begins with mqtt://, mqtts://")
 
 
 def test_an_output_without_a_picture_in_the_workflow_is_refused(
@@ -381,10 +381,15 @@ def test_the_demo_takes_the_users_own_file(
     assert video.stat().st_size > 10_000
 
 
+def test_the_schema_is_printed_as_it_ships(run: Run) -> None:
+    printed = json.loads(run("schema").stdout)
+    assert printed["$defs"].keys() >= {"line_count@1", "workflow"}
+
+
 def test_help_names_the_first_steps(run: Run) -> None:
     text = run("--help").stdout
     assert "Begin with: appliance demo" in text
-    for command in ("run", "serve", "check", "blocks", "models", "status", "stop", "demo"):
+    for command in "run serve check blocks schema models status stop demo".split():
         assert f"\n  {command} " in text
 
 
