@@ -1,5 +1,6 @@
 """Commands as a user types them: what they print, and with what exit status."""
 
+import json
 import os
 import shutil
 import signal
@@ -389,7 +390,9 @@ def test_the_schema_is_printed_as_it_ships(run: Run) -> None:
 def test_help_names_the_first_steps(run: Run) -> None:
     text = run("--help").stdout
     assert "Begin with: appliance demo" in text
-    for command in "run serve check blocks schema models status stop demo".split():
+    for command in (
+        "run", "serve", "check", "blocks", "schema", "models", "status", "stop", "demo",
+    ):  # fmt: skip
         assert f"\n  {command} " in text
 
 
