@@ -18,12 +18,14 @@ from appliance.delivery.transports import make_transport
 from appliance.delivery.transports.transport import ConnectionSettings
 from appliance.engine.errors import StepError
 from appliance.engine.plan import Plan
-from appliance.engine.run import Run, Turn
+from appliance.engine.run import Run, Shared
+from appliance.engine.turn import Turn
 from appliance.inference.catalog import load_catalog, model_cards
 from appliance.inference.models import Models
 from appliance.inference.store import Store
 from appliance.observe.buckets import Buckets
 from appliance.pipelines.lane import Lane, LaneName
+from appliance.pipelines.source_time import SourceTime
 from appliance.settings import Settings
 from appliance.supervisor import Supervisor, Task
 from appliance.video.camera import Camera
@@ -39,7 +41,7 @@ log = structlog.get_logger(__name__)
 OnTurn = Callable[[Turn], None]
 
 # What produces has a higher rank than what consumes, and is stopped before it.
-WRITER, DELIVERIES, LANES, CAMERAS = range(4)
+WRITER, DELIVERIES, LAST_TURNS, LANES, CAMERAS = range(5)
 # What a stop leaves to each connection for what still waits.
 DRAIN_S = 0.6
 STOP_S = 1.8
@@ -49,8 +51,9 @@ LOOK_S = 0.02
 class Daemon:
     """Everything that runs for one set of settings.
 
-    `pace` says how clips are read; cameras are always live. `on_turn` is told of every frame that
-    was processed, on the lane's own thread. Outputs that are pictures are only made where
+    `pace` says how clips are read; cameras are always live, and are not to be read with Pace.FAST,
+    in which no time passes between two frames. `on_turn` is told of every turn, with a frame or
+    without, on the lane's own thread. Outputs that are pictures are only made where
     `pictures` are asked for: nobody else looks at them.
 
     Raises:
@@ -70,6 +73,7 @@ class Daemon:
     ) -> None:
         self._settings = settings
         self._clock = clock
+        self._pace = pace
         self._supervisor = Supervisor(clock)
         self._models = Models(Store(settings.state_dir), model_cards(load_catalog()))
         self._began_s = clock.monotonic()
@@ -94,6 +98,7 @@ class Daemon:
             start(f"lane:{lane.name}", lane.loop, expected=(StepError,), rank=LANES)
             for lane in self.lanes
         ]
+        start("last-turns", self._last_turns, rank=LAST_TURNS)
         for name, camera in self._cameras.items():
             if readers and name in readers:
                 camera.take(readers[name])
@@ -164,6 +169,14 @@ class Daemon:
             "models": self._models.providers,
         }
 
+    def _last_turns(self, stop: threading.Event) -> None:
+        """After the lanes: the last turn of one that was stopped while it waited to begin anew."""
+        stop.wait()
+        for lane, task in zip(self.lanes, self._lane_tasks, strict=True):
+            # One that hangs is still in a turn.
+            if task.done.is_set():
+                lane.finish()
+
     def _runs(
         self, plans: Mapping[str, Plan], *, pictures: bool
     ) -> Collection[tuple[str, str, Run]]:
@@ -171,18 +184,27 @@ class Daemon:
         for name, plan in plans.items():
             pipeline = self._settings.pipelines[name]
             taken = [n for n, kind in plan.output_types.items() if pictures or kind is not Image]
+            shared = self._shared(name, plan)
             for camera in pipeline.cameras:
                 origin = Origin(plan.name, name, camera, "")
                 timer = self._clock.monotonic
-                run = plan.start(pipeline.inputs, self._models, origin, timer, taken)
+                run = plan.start(pipeline.inputs, self._models, origin, timer, taken, shared=shared)
                 found.append((name, camera, run))
         return found
+
+    def _shared(self, name: str, plan: Plan) -> Shared | None:
+        """The blocks of a pipeline that stand for all its cameras, under one lock."""
+        if not plan.shared:
+            return None
+        inputs, origin = self._settings.pipelines[name].inputs, Origin(plan.name, name, "*", "")
+        return plan.share(inputs, self._models, origin, threading.Lock())
 
     def _lane(self, pipeline: str, camera: str, run: Run, on_turn: OnTurn | None) -> Lane:
         mailbox = Mailbox(Buckets())
         self._cameras[camera].mailboxes.append(mailbox)
         name = LaneName(pipeline, camera, socket.gethostname())
-        return Lane(name, run, mailbox, self._outbox, self._clock, on_turn)
+        time = SourceTime(self._clock, passes=self._pace is not Pace.FAST)
+        return Lane(name, run, mailbox, self._outbox, time, on_turn)
 
     def _used_connections(self, plans: Mapping[str, Plan]) -> Sequence[str]:
         """Those that a workflow names, and those that an earlier run left events for."""

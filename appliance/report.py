@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from appliance.clock import Clock
-from appliance.engine.run import Turn
+from appliance.engine.turn import Turn
 from appliance.video.reader import StreamInfo
-from blocks.data import Detections, Image
+from blocks.data import Detections, Frame, Image
 
 EVERY_S = 2.0
 EVERY_ON_TERMINAL_S = 0.2
@@ -36,8 +36,8 @@ class RunReport:
         self._began_s = self._told_s = self.clock.monotonic()
 
     def seen(self, turn: Turn) -> None:
-        """Take note of one processed frame."""
-        self.processed += 1
+        """Take note of one turn: of a frame that was processed, or without a frame."""
+        self.processed += isinstance(turn.moment, Frame)
         self.at_s = turn.moment.at_s
         self.events.update(event.type for event in turn.events)
         self.outputs.update({n: v for n, v in turn.outputs.items() if _is_plain(v)})

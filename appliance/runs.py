@@ -10,7 +10,7 @@ from typing import Any
 from appliance.clock import Clock
 from appliance.daemon import STOP_S, Daemon
 from appliance.engine.plan import Plan
-from appliance.engine.run import Turn
+from appliance.engine.turn import Turn
 from appliance.inference.catalog import load_catalog, model_cards
 from appliance.pipelines.planning import plan_pipelines
 from appliance.report import RunReport
@@ -19,7 +19,7 @@ from appliance.video.capture import Pace
 from appliance.video.errors import VideoError, redact
 from appliance.video.reader import DEFAULT_RATE, VideoReader, file_of
 from appliance.video.writer import VideoWriter
-from blocks.data import Image
+from blocks.data import Frame, Image
 from blocks.loading import load_blocks
 
 CAMERA = "source"
@@ -50,7 +50,9 @@ class Recorder:
         self._writer = VideoWriter(path, rate or DEFAULT_RATE) if path is not None else None
 
     def write(self, turn: Turn) -> None:
-        """Add the picture of one turn, if it has one."""
+        """Add the picture of a frame's turn, if it has one; other turns are at no frame's time."""
+        if not isinstance(turn.moment, Frame):
+            return
         image = turn.outputs.get(self._output)
         with self._lock:
             if self._writer is None or not isinstance(image, Image):
@@ -99,7 +101,7 @@ def run_workflow(
         recorder = Recorder(options.output, plan, reader.info.rate)
         opened.callback(recorder.close)
         report = RunReport(plan.name, redact(url), reader.info, clock)
-        pace = Pace.REALTIME if options.realtime else Pace.FAST
+        pace = Pace.REALTIME if options.realtime or reader.info.live else Pace.FAST
         on_turn = _both(report.seen, recorder.write)
         pictures = options.output is not None
         daemon = Daemon(settings, plans, clock, pace=pace, on_turn=on_turn, pictures=pictures)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from appliance.engine.run import Turn
 from appliance.engine.testing import ManualClock
+from appliance.engine.turn import Turn
 from appliance.report import RunReport
 from appliance.video.reader import StreamInfo
 from blocks.data import Detections, Event, Frame, Image

@@ -16,7 +16,7 @@ from appliance.delivery.outbox import Outbox
 from appliance.delivery.store import OutboxError
 from appliance.engine.errors import DefinitionError
 from appliance.engine.plan import load_plan
-from appliance.engine.run import Turn
+from appliance.engine.turn import Turn
 from appliance.inference.store import Store
 from appliance.runs import Recorder, RunOptions, run_workflow
 from appliance.settings import Settings, settings_for_run
