@@ -1,11 +1,13 @@
 """Cameras, lanes and deliveries wired together and taken apart again."""
 
+import json
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -21,6 +23,8 @@ from appliance.settings import (
     Settings,
 )
 from appliance.video.capture import Pace
+from blocks.block import BlockType, Manifest, block
+from blocks.data import Moment
 from blocks.loading import load_blocks
 
 WORKFLOW = """\
@@ -30,7 +34,79 @@ inputs: {image: {type: image}}
 steps:
   - {name: tell, type: event@1, connection: CONNECTION, data: {number: $frame.sequence}}
 """
+YARD = """\
+version: 1
+name: yard
+inputs: {image: {type: image}}
+steps:
+  - {name: stock, type: stock@1}
+  - name: tell
+    type: event@1
+    connection: local
+    data: {n: $steps.stock.n, last: $steps.stock.last, camera: $frame.camera}
+"""
 PATIENCE_S = 20.0
+
+
+class NoSettings(Manifest):
+    """Nothing to set."""
+
+
+class Stock(NamedTuple):
+    """How many frames there were, and whether this is the last word."""
+
+    n: int
+    last: bool
+
+
+@block("stock@1", NoSettings, scope="pipeline")
+class CountStock:
+    """Counts the frames of all cameras; whoever enters while another is in has broken in."""
+
+    def __init__(self, manifest: NoSettings) -> None:
+        self._n = 0
+        self._inside = threading.Lock()
+
+    def run(self, moment: Moment) -> Stock:
+        """Count one more."""
+        if not self._inside.acquire(blocking=False):
+            raise RuntimeError("two cameras at once")
+        try:
+            before = self._n
+            # Whoever waits for the interpreter gets it now.
+            time.sleep(0.0005)
+            self._n = before + 1
+            return Stock(self._n, last=False)
+        finally:
+            self._inside.release()
+
+    def stop(self, now: Moment) -> Stock:
+        """The last word."""
+        return Stock(self._n, last=True)
+
+
+@block("hold@1", NoSettings)
+class Hold:
+    """Counts frames, and says how many only at the stop; refuses the third one."""
+
+    def __init__(self, manifest: NoSettings) -> None:
+        self._n = 0
+
+    def run(self, moment: Moment) -> Stock | None:
+        """Count one more."""
+        if self._n == 2:
+            raise ValueError("the third is too many")
+        self._n += 1
+        return None
+
+    def stop(self, now: Moment) -> Stock:
+        """Say it."""
+        return Stock(self._n, last=True)
+
+
+BLOCKS: dict[str, BlockType] = load_blocks() | {
+    found.type: found for found in (vars(cls)["block_type"] for cls in (CountStock, Hold))
+}
 
 Make = Callable[..., Settings]
 
@@ -69,7 +145,7 @@ def start() -> Iterator[Callable[..., Daemon]]:
     daemons: list[Daemon] = []
 
     def start_daemon(settings: Settings, pace: Pace = Pace.FAST) -> Daemon:
-        plans = plan_pipelines(settings, load_blocks(), ())
+        plans = plan_pipelines(settings, BLOCKS, ())
         daemon = Daemon(settings, plans, SystemClock(), pace=pace)
         daemons.append(daemon)
         daemon.start()
@@ -147,6 +223,43 @@ def test_a_connection_that_is_declared_no_more_keeps_its_events_and_is_shown(
     assert status["outbox"] == {"uncommitted": 0, "last_error": ""}
     assert status["connections"]["plant"]["pending"] == 40
     assert status["connections"]["plant"]["last_error"] == "no pipeline of these settings uses it"
+
+
+def told(settings: Settings) -> list[dict[str, Any]]:
+    """The data of all events that have arrived, in their order."""
+    with closing(sqlite3.connect(settings.state_dir / "events.db")) as database:
+        return [json.loads(data) for (data,) in database.execute("SELECT data FROM events")]
+
+
+def test_a_block_for_the_whole_pipeline_counts_over_all_its_cameras_one_at_a_time(
+    make: Make, start: Callable[..., Daemon], short_clip: Path, tmp_path: Path
+) -> None:
+    settings = make({"front": short_clip, "back": short_clip})
+    (tmp_path / "tell.yaml").write_text(YARD)
+    daemon = start(settings)
+    wait_for(lambda: daemon.ended)
+    assert daemon.drain(PATIENCE_S, threading.Event())
+    assert [lane["failures"] for lane in daemon.status()["lanes"]] == [{}, {}]
+    rows = [row for row in told(settings) if not row["last"]]
+    assert sorted(row["n"] for row in rows) == list(range(1, 81))
+    for camera in ("front", "back"):
+        seen = [row["n"] for row in rows if row["camera"] == camera]
+        assert len(seen) == 40
+        assert seen == sorted(seen)
+
+
+def test_what_a_block_held_back_is_delivered_at_the_stop_also_of_a_lane_that_has_failed(
+    make: Make, start: Callable[..., Daemon], short_clip: Path, tmp_path: Path
+) -> None:
+    settings = make({"front": short_clip})
+    hold = YARD.replace("stock@1}", "hold@1, on_error: stop}")
+    hold = hold.replace("connection:", "when: steps.stock.last\n    connection:")
+    (tmp_path / "tell.yaml").write_text(hold)
+    daemon = start(settings)
+    wait_for(lambda: bool(daemon.status()["lanes"][0]["buckets"].get("failed")))
+    daemon.stop(2.0)
+    assert daemon.status()["connections"]["local"]["delivered"] == 1
+    assert told(settings) == [{"n": 2, "last": True, "camera": "front"}]
 
 
 def test_a_block_that_refuses_its_settings_refuses_the_daemon(

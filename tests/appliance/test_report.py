@@ -11,7 +11,7 @@ from appliance.engine.testing import ManualClock
 from appliance.engine.turn import Turn
 from appliance.report import RunReport
 from appliance.video.reader import StreamInfo
-from blocks.data import Detections, Event, Frame, Image
+from blocks.data import Detections, Event, Frame, Image, Moment
 
 INFO = StreamInfo("h264", 64, 48, 10.0, 100, 10.0, live=False)
 
@@ -41,6 +41,21 @@ def report(clock: ManualClock) -> RunReport:
     report = RunReport("count", "clip.avi", INFO, clock)
     report.begin()
     return report
+
+
+def test_a_turn_without_a_frame_counts_its_events_and_is_no_frame(
+    report: RunReport, clock: ManualClock
+) -> None:
+    report.seen(turn(0))
+    event = Event("local", "desk.deserted", "x", 1005.0, {})
+    report.seen(Turn(Moment("source", 5.0, 1005.0), (event,), {"absent": True}, ()))
+    clock.advance(1.0)
+    report.end()
+    assert report.processed == 1
+    text = report.summary(status(), {}, "")
+    assert "speed     1.0 frames/s, 5.0 s of video in 1.0 s" in text
+    assert "emitted   1 desk.deserted" in text
+    assert "outputs   absent True" in text
 
 
 def test_the_summary_says_what_became_of_every_frame(report: RunReport, clock: ManualClock) -> None:

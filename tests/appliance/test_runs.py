@@ -1,8 +1,11 @@
 """One workflow on one source, from its beginning to its end."""
 
+import json
 import shutil
+import sqlite3
 import threading
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +25,7 @@ from appliance.runs import Recorder, RunOptions, run_workflow
 from appliance.settings import Settings, settings_for_run
 from appliance.video.errors import VideoError
 from appliance.video.writer import VideoWriter
-from blocks.data import Frame, Image
+from blocks.data import Frame, Image, Moment
 from blocks.loading import load_blocks
 
 WORKFLOWS = Path(__file__).parents[2] / "workflows"
@@ -147,6 +150,50 @@ def test_a_clip_whose_only_frame_failed_is_not_called_undecodable(
     (line,) = [line for line in logs if line["log_level"] != "info"]
     assert line["event"].startswith("step seen, camera source, frame 0: ")
     assert "exc_info" not in line
+
+
+DESERTED = """\
+version: 1
+name: deserted
+inputs: {image: {type: image}}
+steps:
+  - {name: people, type: object_detection@1, image: $inputs.image, model: people-ssdlite,
+     confidence: 1.0}
+  - {name: desk, type: absence@1, detections: $steps.people.detections, after_s: 2.75}
+  - name: tell
+    type: event@1
+    when: steps.desk.absent && steps.desk.for_s < 2.8
+    connection: local
+    data: {for_s: $steps.desk.for_s, at: $frame.captured_at}
+outputs: {absent: $steps.desk.absent}
+"""
+
+
+def test_an_absence_is_told_at_its_own_time_between_two_frames(
+    state_dir: Path, short_clip: Path
+) -> None:
+    settings = settings_of(state_dir, short_clip, DESERTED)
+    summary = run(settings)
+    assert "40 captured = 40 processed + 0 skipped" in summary
+    assert "  emitted   1 deserted.tell" in summary
+    assert "local: 1 delivered, 0 pending, 0 dead" in summary
+    with closing(sqlite3.connect(state_dir / "events.db")) as database:
+        ((data,),) = database.execute("SELECT data FROM events").fetchall()
+    # The frames come at 2.7 and at 2.8 s.
+    assert json.loads(data)["for_s"] == 2.75
+
+
+def test_a_turn_without_a_frame_is_no_picture_of_the_video(tmp_path: Path) -> None:
+    plan = load_plan(WATCH, "watch.yaml", load_blocks())
+    image = Image.from_bgr(np.zeros((48, 64, 3), np.uint8))
+    recorder = Recorder(tmp_path / "out.mp4", plan, 10.0)
+    frame = Frame("source", 1.0, 1.0, sequence=0, image=image)
+    recorder.write(Turn(frame, (), {"annotated": image}, ()))
+    recorder.write(Turn(Moment("source", 1.05, 1.05), (), {"annotated": image}, ()))
+    recorder.close()
+    assert recorder.error == ""
+    with av.open(str(tmp_path / "out.mp4")) as video:
+        assert len(list(video.decode(video=0))) == 1
 
 
 def test_a_picture_that_comes_while_the_video_is_closed_is_left_out(tmp_path: Path) -> None:

@@ -17,11 +17,20 @@ from appliance.engine.run import Run
 from appliance.engine.testing import ManualClock, frame
 from appliance.engine.turn import Turn
 from appliance.observe.buckets import Buckets
-from appliance.pipelines.lane import UNSENDABLE, EventStore, Lane, LaneName, LaneStatus
+from appliance.pipelines.lane import (
+    LATE_S,
+    MOST_TICKS,
+    OVERDUE,
+    UNSENDABLE,
+    EventStore,
+    Lane,
+    LaneName,
+    LaneStatus,
+)
 from appliance.pipelines.source_time import SourceTime
 from appliance.video.mailbox import Mailbox
 from blocks.block import BlockType, Detector, Manifest, Origin, block
-from blocks.data import Event, Frame, Image
+from blocks.data import Event, Frame, Image, Moment
 
 # Far more than anything here takes.
 LIMIT_S = 20.0
@@ -68,14 +77,71 @@ class Say:
     def __init__(self, manifest: SayManifest) -> None:
         self._connection = manifest.connection
 
-    def run(self, frame: Frame, data: Mapping[str, Any]) -> Event:
+    def run(self, moment: Moment, data: Mapping[str, Any]) -> Event:
         """Say what is wired."""
-        return Event(self._connection, "seen", "gate", frame.captured_at, data)
+        return Event(self._connection, "seen", "gate", moment.captured_at, data)
+
+
+class AlarmManifest(Manifest):
+    """When it rings, and how."""
+
+    at_s: tuple[float, ...] = Field(default=(), description="Times on the source's own line.")
+    always: bool = Field(default=False, description="Says with every look that it is time.")
+    broken: bool = Field(default=False, description="Raises instead.")
+
+
+class Rung(NamedTuple):
+    """For what time it rang, and what was the cause of the turn."""
+
+    at_s: float
+    cause: str
+
+
+@block("alarm@1", AlarmManifest)
+class Alarm:
+    """Rings at its times, and at the stop."""
+
+    def __init__(self, manifest: AlarmManifest) -> None:
+        self._manifest = manifest
+        self._times = list(manifest.at_s)
+
+    def run(self, frame: Frame) -> Rung:
+        """A frame."""
+        return Rung(frame.at_s, "frame")
+
+    def next_at(self, now: Moment) -> float | None:
+        """The next of its times."""
+        if self._manifest.always:
+            return now.at_s
+        return self._times[0] if self._times else None
+
+    def tick(self, now: Moment) -> Rung:
+        """Ring, once for each time."""
+        if self._manifest.broken:
+            raise ValueError("the bell is broken")
+        self._times = self._times[1:]
+        return Rung(now.at_s, "tick")
+
+    def stop(self, now: Moment) -> Rung:
+        """Ring for the last time."""
+        if self._manifest.broken:
+            raise ValueError("the bell is broken")
+        return Rung(now.at_s, "stop")
 
 
 BLOCKS: dict[str, BlockType] = {
-    found.type: found for found in (vars(Frail)["block_type"], vars(Say)["block_type"])
+    found.type: found for found in (vars(cls)["block_type"] for cls in (Frail, Say, Alarm))
 }
+RING = """\
+version: 1
+name: people
+inputs: {image: {type: image}}
+steps:
+  - {name: bell, type: alarm@1, at_s: AT_S, on_error: ON_ERROR}
+  - name: tell
+    type: say@1
+    data: {at_s: $steps.bell.at_s, cause: $steps.bell.cause, utc: $frame.captured_at}
+"""
 LOOK = """\
 version: 1
 name: people
@@ -450,6 +516,233 @@ def test_of_a_source_that_is_too_fast_every_frame_is_accounted_for(
     assert numbers == sorted(numbers)
     assert numbers_in(small) == [number for number in numbers if number % 7]
     small.close()
+
+
+# Turns without a frame.
+
+
+def ring(at_s: Sequence[float] = (), on_error: str = "skip", more: str = "") -> str:
+    text = RING.replace("AT_S", str(list(at_s))).replace("ON_ERROR", on_error)
+    return text.replace("type: alarm@1,", f"type: alarm@1, {more}" if more else "type: alarm@1,")
+
+
+def rung_in(outbox: Outbox) -> list[tuple[float, str]]:
+    return [(row["data"]["at_s"], row["data"]["cause"]) for row in rows(outbox)]
+
+
+@pytest.fixture
+def running() -> Iterator[Callable[[Lane], threading.Event]]:
+    """Runs a lane on a thread of its own; gives its stop event."""
+    begun: list[tuple[threading.Thread, threading.Event]] = []
+
+    def run(lane: Lane) -> threading.Event:
+        stop = threading.Event()
+        thread = threading.Thread(target=lane.loop, args=(stop,))
+        begun.append((thread, stop))
+        thread.start()
+        return stop
+
+    yield run
+    for thread, stop in begun:
+        stop.set()
+        thread.join(LIMIT_S)
+        assert not thread.is_alive()
+
+
+def put(mailbox: Mailbox, at_s: float) -> None:
+    mailbox.buckets.capture()
+    mailbox.put(frame(at_s, sequence=round(at_s * 10)))
+
+
+def test_a_tick_is_run_at_its_own_time_before_the_frame_that_comes_after_it(
+    make_lane: Callable[..., Lane], mailbox: Mailbox, outbox: Outbox
+) -> None:
+    run_through(make_lane(ring([0.05, 0.08, 0.25]), passes=False), mailbox, range(4))
+    sent = rows(outbox)
+    assert [(row["data"]["at_s"], row["data"]["cause"]) for row in sent] == [
+        (0.0, "frame"),
+        (0.05, "tick"),
+        (0.08, "tick"),
+        (0.1, "frame"),
+        (0.2, "frame"),
+        (0.25, "tick"),
+        (0.3, "frame"),
+        (0.3, "stop"),
+    ]
+    times = [row["data"]["utc"] for row in sent]
+    assert times[1] == "2026-01-01T00:00:00.050Z"
+    assert times == sorted(times)
+
+
+def test_what_is_due_at_a_frame_and_what_was_due_long_ago_is_run_in_order(
+    make_lane: Callable[..., Lane], mailbox: Mailbox, outbox: Outbox
+) -> None:
+    # The first is due before there is any time, so it is run at once after the first frame.
+    run_through(make_lane(ring([-5.0, 0.1]), passes=False), mailbox, [0, 1])
+    assert rung_in(outbox) == [
+        (0.0, "frame"),
+        (0.0, "tick"),
+        (0.1, "tick"),
+        (0.1, "frame"),
+        (0.1, "stop"),
+    ]
+
+
+def test_before_the_first_frame_there_is_no_tick_and_without_any_no_last_turn(
+    make_lane: Callable[..., Lane], mailbox: Mailbox, outbox: Outbox, clock: ManualClock
+) -> None:
+    turns: list[Turn] = []
+    lane = make_lane(ring([0.0], more="always: true,"), on_turn=turns.append)
+    clock.advance(60.0)
+    mailbox.close()
+    lane.loop(threading.Event())
+    assert turns == []
+    assert rows(outbox) == []
+
+
+def test_time_goes_on_by_the_clock_while_no_frame_comes(
+    make_lane: Callable[..., Lane],
+    mailbox: Mailbox,
+    outbox: Outbox,
+    clock: ManualClock,
+    running: Callable[[Lane], threading.Event],
+) -> None:
+    turns: list[Turn] = []
+    stop = running(make_lane(ring([100.5, 102.0, 300.0]), on_turn=turns.append))
+    put(mailbox, 100.0)
+    wait_until(lambda: len(turns) == 1)
+    clock.advance(0.5 + LATE_S)
+    wait_until(lambda: len(turns) == 2)
+    clock.advance(2.0)
+    wait_until(lambda: len(turns) == 3)
+    stop.set()
+    wait_until(lambda: len(turns) == 4)
+    assert rung_in(outbox) == [
+        (100.0, "frame"),
+        (100.5, "tick"),
+        (102.0, "tick"),
+        (100.0 + 2.5 + LATE_S, "stop"),
+    ]
+    assert mailbox.buckets.snapshot() == {"processed": 1}
+
+
+def test_for_a_frame_that_comes_very_late_time_does_not_go_back(
+    make_lane: Callable[..., Lane],
+    mailbox: Mailbox,
+    outbox: Outbox,
+    clock: ManualClock,
+    running: Callable[[Lane], threading.Event],
+) -> None:
+    turns: list[Turn] = []
+    stop = running(make_lane(ring([2.0]), on_turn=turns.append))
+    put(mailbox, 0.0)
+    wait_until(lambda: len(turns) == 1)
+    clock.advance(2.0 + LATE_S)
+    wait_until(lambda: len(turns) == 2)
+    put(mailbox, 1.5)
+    wait_until(lambda: len(turns) == 3)
+    stop.set()
+    wait_until(lambda: len(turns) == 4)
+    assert rung_in(outbox) == [(0.0, "frame"), (2.0, "tick"), (2.0, "frame"), (2.0, "stop")]
+
+
+def test_what_is_due_at_the_stop_is_still_run(
+    make_lane: Callable[..., Lane], mailbox: Mailbox, outbox: Outbox, clock: ManualClock
+) -> None:
+    # While the lane is busy with its only frame, time passes and the source ends.
+    lane = make_lane(ring([1.0]), on_turn=lambda _turn: clock.advance(1.0))
+    run_through(lane, mailbox, [0])
+    assert rung_in(outbox) == [(0.0, "frame"), (1.0, "tick"), (1.0, "stop")]
+
+
+def test_a_failing_tick_is_told_like_a_failing_frame(
+    make_lane: Callable[..., Lane], mailbox: Mailbox, outbox: Outbox
+) -> None:
+    lane = make_lane(ring([0.05], more="broken: true,"), passes=False)
+    with capture_logs() as logs:
+        run_through(lane, mailbox, [0])
+    assert rung_in(outbox) == [(0.0, "frame")]
+    assert lane.status().failures == {"bell": 1}
+    assert [(line["event"], line["error"]) for line in logs] == [
+        ("step failed", "ValueError: the bell is broken")
+    ]
+
+
+def test_a_tick_of_a_step_that_stops_the_lane_fails_the_frame_that_waits_for_it(
+    make_lane: Callable[..., Lane], mailbox: Mailbox
+) -> None:
+    lane = make_lane(ring([0.05], "stop", "broken: true,"), passes=False)
+    with pytest.raises(StepError, match="step bell, camera gate"):
+        run_through(lane, mailbox, [0, 1])
+    assert mailbox.buckets.snapshot() == {"processed": 1, "failed": 1}
+    assert lane.status().failures == {"bell": 1}
+
+
+def test_an_error_in_the_last_turn_ends_nothing_more_and_it_is_run_once(
+    make_lane: Callable[..., Lane], mailbox: Mailbox, outbox: Outbox
+) -> None:
+    lane = make_lane(ring(on_error="stop", more="broken: true,"))
+    with capture_logs() as logs:
+        run_through(lane, mailbox, [0])
+    lane.loop(threading.Event())
+    lane.finish()
+    assert lane.status().failures == {"bell": 1}
+    assert [line["step"] for line in logs] == ["bell"]
+    assert rung_in(outbox) == [(0.0, "frame")]
+
+
+def test_the_last_turn_of_a_lane_that_is_not_called_again_can_be_run_after_it(
+    make_lane: Callable[..., Lane], mailbox: Mailbox, outbox: Outbox
+) -> None:
+    text = look([1], on_error="stop") + "  - {name: bell, type: alarm@1}\n"
+    text += "  - {name: rang, type: say@1, data: {n: $steps.bell.cause}}\n"
+    lane = make_lane(text)
+    with pytest.raises(StepError):
+        run_through(lane, mailbox, [0, 1])
+    lane.finish()
+    lane.finish()
+    assert numbers_in(outbox) == [0, "frame", "stop"]
+
+
+def test_a_block_that_always_says_now_does_not_keep_the_frames_out(
+    make_lane: Callable[..., Lane], mailbox: Mailbox
+) -> None:
+    turns: list[Turn] = []
+    lane = make_lane(ring(more="always: true,"), on_turn=turns.append, passes=False)
+    with capture_logs() as logs:
+        run_through(lane, mailbox, range(3))
+    assert mailbox.buckets.snapshot() == {"processed": 3}
+    # Between the three frames, and before the last turn.
+    assert len(turns) == 3 + 3 * MOST_TICKS + 1
+    assert lane.status().failures == {OVERDUE: 3}
+    (line,) = logs
+    assert (line["step"], line["count"]) == (OVERDUE, 1)
+    assert line["error"] == "more than 1000 were due by 0.100 s: a block asks for too many"
+
+
+def test_a_full_outbox_puts_a_tick_off_and_loses_none(
+    make_lane: Callable[..., Lane],
+    mailbox: Mailbox,
+    tmp_path: Path,
+    clock: ManualClock,
+    running: Callable[[Lane], threading.Event],
+) -> None:
+    small = Outbox(tmp_path / "small", clock, capacity=2)
+    try:
+        stop = running(make_lane(ring([0.1, 0.2]), store=small))
+        put(mailbox, 0.0)
+        wait_until(lambda: mailbox.buckets.snapshot() == {"processed": 1})
+        put(mailbox, 0.3)
+        # The first tick takes the last room: the second one waits, and the frame is left out.
+        wait_until(lambda: mailbox.buckets.snapshot() == {"processed": 1, "outbox": 1})
+        assert rung_in(small) == [(0.0, "frame"), (0.1, "tick")]
+        clock.advance(5.0)
+        wait_until(lambda: len(rung_in(small)) == 3)
+        stop.set()
+        wait_until(lambda: len(rung_in(small)) == 4)
+        assert rung_in(small)[2:] == [(0.2, "tick"), (5.3, "stop")]
+    finally:
+        small.close()
 
 
 # Names and status.
