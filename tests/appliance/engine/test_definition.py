@@ -1,5 +1,7 @@
 """The outer form of a workflow file: its keys, names, inputs, steps and outputs."""
 
+from dataclasses import FrozenInstanceError
+
 import pytest
 
 from appliance.engine.definition import read_definition
@@ -33,7 +35,7 @@ def refused(text: str) -> str:
 
 def test_a_whole_file_is_read_as_it_stands() -> None:
     definition, document = read_definition(WHOLE, "w.yaml")
-    assert (definition.version, definition.name) == (1, "gate-count.v2")
+    assert definition.name == "gate-count.v2"
     (step,) = definition.steps
     assert (step.name, step.type, step.when) == ("people", "find@1", "inputs.confidence > 0")
     assert step.on_error == "stop"
@@ -276,5 +278,5 @@ def test_several_problems_are_told_in_the_order_of_the_file() -> None:
 
 def test_a_definition_is_frozen() -> None:
     definition, _ = read_definition(WHOLE, "w.yaml")
-    with pytest.raises(ValueError, match="frozen"):
+    with pytest.raises(FrozenInstanceError):
         definition.name = "other"

@@ -6,7 +6,7 @@ import pytest
 
 from appliance.engine.definition import read_definition
 from appliance.engine.errors import MOST_LISTED
-from appliance.engine.names import KnownNames
+from appliance.engine.names import KnownNames, unknown_block
 from blocks.block import BlockType
 from blocks.data import Image
 
@@ -21,9 +21,14 @@ steps:
 """
 
 
+def names_of(text: str, blocks: Mapping[str, BlockType]) -> KnownNames:
+    definition, _ = read_definition(text, "w.yaml")
+    return KnownNames(definition, {s.name: blocks.get(s.type) for s in definition.steps})
+
+
 @pytest.fixture(scope="module")
 def known(blocks: Mapping[str, BlockType]) -> KnownNames:
-    return KnownNames(read_definition(WORKFLOW, "w.yaml")[0], blocks)
+    return names_of(WORKFLOW, blocks)
 
 
 def refused(known: KnownNames, text: str) -> str:
@@ -97,12 +102,29 @@ def test_what_names_nothing_is_told_what_to_name(
 def test_of_many_names_only_the_first_are_listed(blocks: Mapping[str, BlockType]) -> None:
     inputs = ", ".join(f"i{n}: {{type: number}}" for n in range(MOST_LISTED + 1))
     text = f"version: 1\nname: w\ninputs: {{{inputs}}}\nsteps: [{{name: a, type: count@1}}]\n"
-    sentence = refused(KnownNames(read_definition(text, "w.yaml")[0], blocks), "$inputs")
+    sentence = refused(names_of(text, blocks), "$inputs")
     assert sentence.endswith(f"$inputs.i{MOST_LISTED - 1}, …")
 
 
 def test_a_workflow_without_inputs_has_none_to_list(blocks: Mapping[str, BlockType]) -> None:
     text = "version: 1\nname: w\nsteps: [{name: a, type: count@1}]\n"
-    known = KnownNames(read_definition(text, "w.yaml")[0], blocks)
+    known = names_of(text, blocks)
     assert refused(known, "$inputs") == "'$inputs' is all inputs: name one of them"
     assert refused(known, "$inputs.x") == "there is no input 'x' (the workflow has none)"
+
+
+@pytest.mark.parametrize(
+    ("type_", "sentence"),
+    [
+        ("add", "'add' lacks its version: write add@1 and add@3"),
+        ("add@2", "block 'add' has no version '2' (there is add@1 and add@3)"),
+        ("constant@x", "block 'constant' has no version 'x' (there is constant@1)"),
+        ("ad@1", "unknown block 'ad@1' (did you mean 'add@3'?)"),
+        ("zebra@1", "unknown block 'zebra@1' (`appliance blocks` lists what there is)"),
+        ("", "unknown block '' (`appliance blocks` lists what there is)"),
+    ],
+)
+def test_an_unknown_block_is_answered_by_what_there_is(
+    type_: str, sentence: str, blocks: Mapping[str, BlockType]
+) -> None:
+    assert unknown_block(type_, blocks) == sentence

@@ -46,7 +46,7 @@ def test_the_frame_and_its_image_enter(start: Starter) -> None:
     """)
     given = frame(2.5, sequence=7)
     turn = run.turn(given)
-    assert turn.frame is given
+    assert turn.moment is given
     assert turn.outputs["image"] is given.image
     assert turn.outputs["again"] is given.image
     assert turn.outputs["at"] == datetime.fromtimestamp(EPOCH_S + 2.5, UTC)
@@ -233,7 +233,9 @@ def test_a_condition_that_gives_an_error_is_false_and_counted(
     assert str(failure.error) == f"""'{text}' gave NOT_FOUND: Key not found in map : "missing\""""
 
 
-def test_an_error_that_decides_nothing_is_none(start: Starter, steps: Around) -> None:
+def test_an_error_in_a_condition_is_never_true_whatever_stands_beside_it(
+    start: Starter, steps: Around
+) -> None:
     run = start(
         steps("""
         - {name: row, type: row@1, row: {n: $frame.sequence}}
@@ -241,7 +243,9 @@ def test_an_error_that_decides_nothing_is_none(start: Starter, steps: Around) ->
         outputs: {asks: $steps.asks.value}
         """)
     )
-    assert run.turn(frame()).outputs == {"asks": 1.0}
+    turn = run.turn(frame())
+    assert turn.outputs == {}
+    assert [failure.step for failure in turn.failures] == ["asks"]
 
 
 def test_no_value_of_one_turn_is_seen_in_the_next(start: Starter, steps: Around) -> None:

@@ -1,12 +1,11 @@
 """One step against its block: settings, wires and conditions, and each refusal with its place."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import pytest
 
 from appliance.engine.plan import Plan
-from appliance.engine.steps import unknown_block
-from blocks.block import BlockType
+from appliance.engine.values import Reference
 
 Planner = Callable[[str], Plan]
 Refusal = Callable[[str], str]
@@ -75,7 +74,11 @@ Around = Callable[[str], str]
             "{name",
         ),
         ("- {name: a, type: add@1, a: x}", "steps.a.a: 'a' takes a number, not 'x'", "x}"),
-        ("- {name: a, type: add@1, a: ~}", "steps.a.a: 'a' takes a number, not nothing", "~"),
+        (
+            "- {name: a, type: add@1, a: ~}",
+            "steps.a.a: 'a' is given nothing, and the step cannot do without: it takes a number",
+            "~",
+        ),
         (
             "- {name: a, type: find@1, model: m, image: 5}",
             "steps.a.image: 'image' takes an image: wire it, as $steps.step.output",
@@ -251,7 +254,7 @@ def test_a_setting_that_an_input_has_yet_to_give_is_not_judged(plan: Planner) ->
           zone: [[0, 0], [640, 0], [640, 480]]
     """.replace("inputs: {", "inputs: {picture: {type: image}, ")
     )
-    assert made.steps[0].settings["units"] == "$inputs.units"
+    assert made.steps[0].settings["units"] == Reference("inputs.units")
 
 
 def test_a_setting_is_judged_with_the_default_of_its_input(refusal: Refusal) -> None:
@@ -274,23 +277,6 @@ def test_another_setting_is_judged_though_one_is_not_given_yet(refusal: Refusal)
     told = refusal(text)
     assert "steps.value.whole: this must be a whole number, not 1.5" in told
     assert "steps.value.kind: this must be 'warm' or 'cold'" in told
-
-
-@pytest.mark.parametrize(
-    ("type_", "sentence"),
-    [
-        ("add", "'add' lacks its version: write add@1 and add@3"),
-        ("add@2", "block 'add' has no version '2' (there is add@1 and add@3)"),
-        ("constant@x", "block 'constant' has no version 'x' (there is constant@1)"),
-        ("ad@1", "unknown block 'ad@1' (did you mean 'add@3'?)"),
-        ("zebra@1", "unknown block 'zebra@1' (`appliance blocks` lists what there is)"),
-        ("", "unknown block '' (`appliance blocks` lists what there is)"),
-    ],
-)
-def test_an_unknown_block_is_answered_by_what_there_is(
-    type_: str, sentence: str, blocks: Mapping[str, BlockType]
-) -> None:
-    assert unknown_block(type_, blocks) == sentence
 
 
 def test_a_model_and_a_connection_are_known_as_names_of_something_outside(
