@@ -181,6 +181,8 @@ class Daemon:
         self, plans: Mapping[str, Plan], *, pictures: bool
     ) -> Collection[tuple[str, str, Run]]:
         found = []
+        for warning in dict.fromkeys(w for plan in plans.values() for w in plan.warnings):
+            log.warning(f"{warning.where}: {warning.what}", file=str(warning.mark))
         for name, plan in plans.items():
             pipeline = self._settings.pipelines[name]
             taken = [n for n, kind in plan.output_types.items() if pictures or kind is not Image]

@@ -129,7 +129,8 @@ def check_files(
 ) -> Checked:
     """Check workflow files; with settings, also these and all their pipelines.
 
-    Without settings nothing outside is known: what a workflow names there becomes a note.
+    Without settings nothing outside is known: what a workflow names there becomes a note. What is
+    probably not meant becomes a warning; neither is refused.
     """
     lines: list[str] = []
     refusals: list[str] = []
@@ -141,6 +142,8 @@ def check_files(
             plans = plan_pipelines(settings, blocks, models)
             where = settings.document.path if settings.document else "settings"
             lines.append(f"{where}: ok, {_count(plans, 'pipeline')}")
+            # Two pipelines may be of one workflow.
+            lines += dict.fromkeys(text for plan in plans.values() for text in _warnings(plan))
         except DefinitionError as error:
             refusals.append(str(error))
             refused = {_place(Path(problem.mark.path)) for problem in error.problems}
@@ -159,6 +162,7 @@ def check_files(
             lines.append(f"{file}: ok, {_count(plan.steps, 'step')}")
         if settings is None:
             lines += map(str, _told(plan, map(_note, plan.needs())))
+        lines += () if told else _warnings(plan)
     return Checked(tuple(lines), tuple(refusals))
 
 
@@ -169,6 +173,10 @@ def _place(path: Path) -> str:
 
 def _count(things: Sized, name: str) -> str:
     return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"
+
+
+def _warnings(plan: Plan) -> list[str]:
+    return [str(problem) for problem in _told(plan, plan.warnings)]
 
 
 def _note(need: Need) -> Problem:

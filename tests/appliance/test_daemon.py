@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from structlog.testing import capture_logs
 
 from appliance.clock import SystemClock
 from appliance.control import request
@@ -260,6 +261,24 @@ def test_what_a_block_held_back_is_delivered_at_the_stop_also_of_a_lane_that_has
     daemon.stop(2.0)
     assert daemon.status()["connections"]["local"]["delivered"] == 1
     assert told(settings) == [{"n": 2, "last": True, "camera": "front"}]
+
+
+def test_what_is_probably_not_meant_is_logged_once(
+    make: Make, start: Callable[..., Daemon], short_clip: Path, tmp_path: Path
+) -> None:
+    settings = make({"front": short_clip, "back": short_clip})
+    (tmp_path / "tell.yaml").write_text(
+        "version: 1\nname: tell\nsteps:\n  - {name: stock, type: stock@1}\n"
+    )
+    with capture_logs() as logs:
+        start(settings)
+    warnings = [line for line in logs if line["log_level"] == "warning"]
+    assert [(line["event"], line["file"]) for line in warnings] == [
+        (
+            "steps.stock: this step is for nothing: no step and no output takes what it gives",
+            f"{tmp_path}/tell.yaml:4:5",
+        )
+    ]
 
 
 def test_a_block_that_refuses_its_settings_refuses_the_daemon(

@@ -224,6 +224,36 @@ def test_a_check_says_of_inputs_what_a_start_would() -> None:
     assert checked.lines == ("workflows/people.yaml: ok, 2 steps",)
 
 
+IDLE = """\
+workflows/people.yaml:8:5: warning: steps.one: this step is for nothing: no step and no output \
+takes what it gives"""
+
+
+def test_a_check_warns_of_what_is_probably_not_meant_and_refuses_nothing() -> None:
+    Path("workflows/people.yaml").write_text(CROSSING)
+    file = Path("workflows/people.yaml")
+    checked = check_files([file], None, BLOCKS, MODELS)
+    assert checked.refusals == ()
+    assert checked.lines[0] == "workflows/people.yaml: ok, 2 steps"
+    assert [line.splitlines()[0] for line in checked.lines[1:]] == [
+        IDLE,
+        IDLE.replace(":8:", ":9:").replace("steps.one", "steps.two"),
+    ]
+
+
+def test_a_check_of_settings_warns_once_of_a_workflow_of_two_pipelines() -> None:
+    Path("workflows/people.yaml").write_text(CROSSING)
+    text = SETTINGS + MORE.replace("cars.yaml", "people.yaml").replace(
+        "{model: cars-ssdlite}", "{}"
+    )
+    settings = settings_of(text)
+    checked = check_files([Path("workflows/people.yaml")], settings, BLOCKS, MODELS)
+    assert checked.refusals == ()
+    shown = [line.splitlines()[0].split(": ")[0] for line in checked.lines]
+    assert [line for line in checked.lines if IDLE.split(": ", 1)[1] in line] == [checked.lines[1]]
+    assert (shown[0], shown[-1], len(shown)) == ("appliance.yaml", "workflows/people.yaml", 4)
+
+
 def test_an_input_that_is_missing_is_shown_at_the_pipeline() -> None:
     edit("workflows/people.yaml", ", default: people-ssdlite", "")
     said = refusal(settings_of(SETTINGS))
