@@ -29,6 +29,8 @@ from appliance.engine.syntax import (
 Path = tuple[str | int, ...]
 
 MOST_VALUES = 100_000
+# Each is looked for in each problem.
+MOST_HIDDEN = 1_000
 
 _TAGS = frozenset({PLAIN, f"{YAML_TAG}str", f"{YAML_TAG}map", f"{YAML_TAG}seq"})
 _TAKES = {"!secret": "the name of a secret", "!include": "the name of a file"}
@@ -203,10 +205,10 @@ class _Walk:
         ):
             return self._missing(mark, path, _NO_MIX.replace("{0}", text[0]))
         value = _put_together(found, text, plain=plain)
-        self._hide(path, [piece.text for piece in found if piece.outside], value)
+        self._hide([piece.text for piece in found if piece.outside], value, mark, path)
         return value
 
-    def _hide(self, path: Path, texts: list[str], value: Any) -> None:
+    def _hide(self, texts: list[str], value: Any, mark: Mark, path: Path) -> None:
         """Keep in mind what texts from outside became of a value."""
         if texts:
             self._outside.add(path)
@@ -216,6 +218,9 @@ class _Walk:
             if not isinstance(value, str):
                 # A number may be written in another way than it is shown.
                 self._hidden.add(str(value))
+        if len(self._hidden) > MOST_HIDDEN:
+            what = f"the file takes more than {MOST_HIDDEN:,} different values from outside"
+            raise DefinitionError([Problem(mark, "", what)])
 
     def _pieces(self, text: str, mark: Mark) -> list[Piece]:
         found = []
@@ -240,7 +245,7 @@ class _Walk:
             return self._missing(mark, path, _sentence(error))
         self._spend(len(text), mark)
         value = Verbatim(text)
-        self._hide(path, [text], value)
+        self._hide([text], value, mark, path)
         return value
 
     def _included(self, name: str, mark: Mark, path: Path) -> Any:

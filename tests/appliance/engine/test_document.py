@@ -7,7 +7,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from appliance.engine.document import MOST_VALUES, Document, dotted, read_document, with_step_name
+from appliance.engine.document import (
+    MOST_HIDDEN,
+    MOST_VALUES,
+    Document,
+    dotted,
+    read_document,
+    with_step_name,
+)
 from appliance.engine.errors import DefinitionError, Problem
 from appliance.engine.sources import Verbatim
 from appliance.engine.syntax import DEEPEST, LONGEST_TEXT
@@ -460,6 +467,18 @@ def test_included_files_share_the_bounds_of_the_outer_one() -> None:
 def test_variables_cannot_make_a_text_beyond_all_use() -> None:
     with pytest.raises(DefinitionError, match=f"comes to more than {MOST_VALUES:,} values"):
         found(f"a: {'${A}' * 1000}", A="x" * 100_000)
+
+
+def test_more_values_from_outside_than_any_use_are_refused() -> None:
+    variables = {f"A{i}": f"text {i}" for i in range(MOST_HIDDEN + 1)}
+    text = "\n".join(f"- x${{{name}}}" for name in variables)
+    with pytest.raises(DefinitionError) as caught:
+        found(text, None, **variables)
+    assert str(caught.value).splitlines()[0] == (
+        f"w.yaml:{MOST_HIDDEN + 1}:3: the file takes more than {MOST_HIDDEN:,} different values "
+        "from outside"
+    )
+    assert len(found(text.rpartition("\n")[0], None, **variables)) == MOST_HIDDEN
 
 
 def test_what_else_is_wrong_with_a_value_that_could_not_be_read_is_left_out() -> None:

@@ -38,6 +38,7 @@ WRITTEN = [
 @example("a\\\nbc", repr)
 @example("abab\U0001f600ab", json.dumps)
 @example("aaaab", str)
+@example("000\u0130", json.dumps)
 def test_a_hidden_value_is_left_out_however_it_is_written(secret: str, write: object) -> None:
     assert callable(write)
     written = write(secret)
