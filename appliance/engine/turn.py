@@ -100,6 +100,9 @@ class Working:
                 continue
             if output.axes:
                 value = nested(value, [slots[axis] for axis in output.axes])
+                if value is None:
+                    # Its step ran, and gave none of what it could give many of.
+                    continue
             found[output.name] = value
         return Turn(self._moment, tuple(self._events), found, tuple(self._failures))
 
