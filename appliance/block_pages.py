@@ -13,8 +13,8 @@ from pydantic_core import to_jsonable_python
 from appliance.engine.annotations import members, shape_words, words
 from appliance.engine.definition import STEP_KEYS, StepSpec
 from appliance.engine.errors import InputError
-from appliance.engine.selectors import FRAME_FIELDS
 from appliance.engine.names import unknown_block
+from appliance.engine.selectors import FRAME_FIELDS
 from blocks.block import BlockType, Names, Parameter
 
 WIDTH = 100

@@ -1,7 +1,7 @@
 """A workflow file as it is written: name, inputs, steps, outputs. Nothing is resolved yet."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -166,8 +166,8 @@ def parse_definition(
     document = read_document(text, path, sources, problems)
     if not isinstance(document.data, dict):
         what = f"this must be a mapping, not {shown(document.data)}"
-        raise DefinitionError([*problems, Problem(document.mark(()), "", what)])
-    _refuse_settings(document)
+        raise DefinitionError(document.discreet([*problems, Problem(document.mark(()), "", what)]))
+    _refuse_settings(document, problems)
     try:
         strict(DefinitionModel, document.data)
     except ValidationError as error:
@@ -177,12 +177,13 @@ def parse_definition(
     return definition, document
 
 
-def _refuse_settings(document: Document) -> None:
+def _refuse_settings(document: Document, problems: Sequence[Problem]) -> None:
     keys = document.data.keys()
     if keys & _OF_SETTINGS and "steps" not in keys:
         what = "this looks like a settings file: check it with --config"
         first = next(key for key in keys if key in _OF_SETTINGS)
-        raise DefinitionError([Problem(document.key_mark((first,)), "", what)])
+        found = [*problems, Problem(document.key_mark((first,)), "", what)]
+        raise DefinitionError(document.discreet(found))
 
 
 def _readable(data: Mapping[str, Any]) -> Definition:

@@ -55,12 +55,13 @@ class PlannedOutput:
 class Plan:
     """A checked workflow, ready to be started once for each lane.
 
-    `warnings` are what is probably not meant. `shared` are the names of the steps that stand for
-    all cameras of a pipeline.
+    `documents` are all files it was read from, its own the first. `warnings` are what is probably
+    not meant. `shared` are the names of the steps that stand for all cameras of a pipeline.
     """
 
     definition: Definition
     document: Document
+    documents: tuple[Document, ...]
     steps: tuple[PlannedStep, ...]
     outputs: Mapping[str, PlannedOutput]
     wiring: Wiring
@@ -71,6 +72,13 @@ class Plan:
     def name(self) -> str:
         """The workflow's own name."""
         return self.definition.name
+
+    def told(self, problems: Iterable[Problem]) -> list[Problem]:
+        """The problems as they may be told: without what is hidden in any of its files."""
+        found = list(problems)
+        for document in self.documents:
+            found = document.discreet(found)
+        return found
 
     @property
     def output_types(self) -> dict[str, Any]:
@@ -174,7 +182,7 @@ class Plan:
         values = self.values(given)
         problems = [misfit.problem for misfit in self.misfits(given)]
         if problems:
-            raise DefinitionError(self.document.discreet(problems))
+            raise DefinitionError(self.told(problems))
         return values
 
     def _blocks(
@@ -188,7 +196,7 @@ class Plan:
             except (ValueError, LookupError) as error:
                 problems.append(Problem(step.document.mark(step.path), step.where, _text(error)))
         if problems:
-            raise DefinitionError(self.document.discreet(problems))
+            raise DefinitionError(self.told(problems))
         return blocks
 
     def _looked_at(self, outputs: Mapping[str, PlannedOutput]) -> list[PlannedStep]:
@@ -268,14 +276,22 @@ def make_plan(
     shared = shared_steps(steps, problems)
     # A file that runs as a step several times is wrong once.
     found = list(dict.fromkeys(problems))
-    for read in drafts.scopes:
-        found = read.document.discreet(found)
+    documents = tuple({id(s.document): s.document for s in drafts.scopes}.values())
+    for read in documents:
+        found = read.discreet(found)
     if found:
         raise DefinitionError(found)
     advice = dict.fromkeys(warnings_of(steps, {output.step for output in outputs.values()}))
     ordered = [s for s in steps if s.name not in shared] + [s for s in steps if s.name in shared]
     return Plan(
-        definition, document, tuple(ordered), outputs, planner.wiring, tuple(advice), shared
+        definition,
+        document,
+        documents,
+        tuple(ordered),
+        outputs,
+        planner.wiring,
+        tuple(advice),
+        shared,
     )
 
 
@@ -309,6 +325,7 @@ def _wrong_defaults(definition: Definition, document: Document) -> list[Problem]
             problems.append(Problem(mark, where, "an image has no default: it is the camera's"))
         elif not is_of(spec.default, spec.annotation):
             what = f"this must be {words(spec.annotation)}, as the input's type says, not "
-            what += shown(spec.default)
+            hidden = ("inputs", name, "default") in document.outside
+            what += "a hidden value" if hidden else shown(spec.default)
             problems.append(Problem(mark, where, what))
     return problems

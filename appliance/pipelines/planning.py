@@ -1,7 +1,7 @@
 """From settings to plans: every workflow read and checked, with all that it names outside."""
 
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence, Sized
+from collections.abc import Collection, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,7 @@ def plan_pipelines(
             problems.append(Problem(mark, f"pipelines.{name}.workflow", str(error)))
         else:
             plans[name] = plan
-            problems += _told(plan, unmet(plan.needs(pipeline.inputs), settings, models))
+            problems += plan.told(unmet(plan.needs(pipeline.inputs), settings, models))
             wrong = _wrong_inputs(plan, pipeline.inputs)
             if wrong and settings.document is None:
                 raise InputError("\n".join(map(str, wrong)))
@@ -62,15 +62,6 @@ def plan_pipelines(
         told = dict.fromkeys(problems)
         raise DefinitionError(settings.document.discreet(told) if settings.document else told)
     return plans
-
-
-def _told(plan: Plan, problems: Iterable[Problem]) -> list[Problem]:
-    """The problems without what is hidden in any of the files of a plan."""
-    found = [plan.document, *(step.document for step in plan.steps)]
-    documents = {id(document): document for document in found}
-    for document in documents.values():
-        problems = document.discreet(problems)
-    return list(problems)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +98,7 @@ def _wrong_inputs(plan: Plan, given: Mapping[str, Any]) -> list[_WrongInput]:
     # One value may go to several steps, and be wrong for all of them for the same reason.
     found: dict[tuple[Place, str, bool], list[str]] = {}
     for misfit in plan.misfits(given):
-        (told,) = _told(plan, [misfit.problem])
+        (told,) = plan.told([misfit.problem])
         in_steps = found.setdefault((misfit.path, told.what, misfit.unknown), [])
         in_steps += [misfit.in_step] if misfit.in_step else []
     return [_WrongInput(*told, tuple(in_steps), plan.name) for told, in_steps in found.items()]
@@ -157,11 +148,11 @@ def check_files(
                 refusals.append(str(error))
             continue
         missing = [] if settings is None or told else unmet(plan.needs(), settings, models)
-        refusals += map(str, _told(plan, missing))
+        refusals += map(str, plan.told(missing))
         if not missing and _place(file) not in refused:
             lines.append(f"{file}: ok, {_count(plan.steps, 'step')}")
         if settings is None:
-            lines += map(str, _told(plan, map(_note, plan.needs())))
+            lines += map(str, plan.told(map(_note, plan.needs())))
         lines += () if told else _warnings(plan)
     return Checked(tuple(lines), tuple(refusals))
 
@@ -176,7 +167,7 @@ def _count(things: Sized, name: str) -> str:
 
 
 def _warnings(plan: Plan) -> list[str]:
-    return [str(problem) for problem in _told(plan, plan.warnings)]
+    return [str(problem) for problem in plan.told(plan.warnings)]
 
 
 def _note(need: Need) -> Problem:
