@@ -97,10 +97,13 @@ class Drafts:
         seen: set[str] = set()
         for step in definition.steps:
             face = faces[step.name]
+            if step.name in seen:
+                self._check_second(scope, step)
+                continue
+            seen.add(step.name)
             if face is None:
                 self._check_names(scope, step)
-            elif step.name not in seen and len(self.all) <= MOST_STEPS:
-                seen.add(step.name)
+            elif len(self.all) <= MOST_STEPS:
                 self._read(Draft(scope, step, face, ("steps", step.index)), subs, outside.chain)
         return scope
 
@@ -114,6 +117,16 @@ class Drafts:
         inputs = {n: parameter.annotation for n, parameter in draft.block.inputs.items()}
         draft.block = replace(draft.block, outputs=inputs)
         self._enter(draft, sub, chain)
+
+    def _check_second(self, scope: Scope, step: Step) -> None:
+        """All that can be said of a step whose name is taken."""
+        face = self._blocks.get(step.type)
+        if face is not None:
+            draft = Draft(scope, step, face, ("steps", step.index))
+            self._check_keys(draft)
+            self._settings(draft)
+        elif step.type != WORKFLOW:
+            self._face(step, scope.document, (), {})
 
     def _check_names(self, scope: Scope, step: Step) -> None:
         """All that can be said of a step whose block nobody knows."""
@@ -279,9 +292,11 @@ class Drafts:
             opened.append(name)
             changes = not name.startswith("inputs.") or given in scope.varying
             if setting is not None and changes:
+                inner = scope.prefix and name.startswith("inputs.")
+                by = f", to which step '{scope.prefix[:-1]}' gives what" if inner else ", which"
                 what = (
                     f"'{setting}' is a setting, fixed when the pipeline starts: it takes a value "
-                    f"or $inputs.x, not {text}, which changes with each frame"
+                    f"or $inputs.x, not {text}{by} changes with each frame"
                 )
                 self._refuse(scope.document.mark(at), draft.where_of(setting), what)
             return None

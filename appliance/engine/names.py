@@ -143,9 +143,10 @@ def unknown_block(type_: str, blocks: Mapping[str, BlockType]) -> str:
     name, _, version = type_.partition("@")
     versions = sorted(b.version for b in blocks.values() if b.name == name)
     if versions:
-        there = " and ".join(f"{name}@{v}" for v in versions)
+        known = [f"{name}@{v}" for v in versions]
         if not version:
-            return f"'{type_}' lacks its version: write {there}"
+            return f"'{type_}' lacks its version: write {' or '.join(known)}"
+        there = " and ".join(known)
         return f"block '{name}' has no version '{version}' (there is {there})"
     near = nearest(name, {block.name for block in blocks.values()})
     if near is None:

@@ -139,17 +139,18 @@ class StepPlanner:
     def _check_once_for_each(self, draft: Draft, axes: Axes) -> None:
         block = draft.block
         if axes and block.remembers:
-            reason = "stands for all cameras" if block.scope == "pipeline" else "remembers"
+            reason = "remembers from turn to turn"
+            if block.scope == "pipeline":
+                reason = "stands for all cameras"
+            maker, around = axes[-1], draft.scope.prefix
+            outside = around and not maker.startswith(around)
+            why = f", as step '{around[:-1]}' does, in which it stands" if outside else ""
             what = (
-                f"{block.type} {reason} from turn to turn, so it cannot run once for each of "
-                f"{_made_by(axes)}: collect them first"
+                f"{block.type} {reason}, so it cannot run once for each of what step '{maker}' "
+                f"gives{why}: collect them first"
             )
             mark = draft.scope.document.mark(draft.path)
             self._problems.append(Problem(mark, draft.where, what))
-
-
-def _made_by(axes: Axes) -> str:
-    return f"what step '{axes[-1]}' gives"
 
 
 def _asked(draft: Draft) -> Iterator[str]:

@@ -204,9 +204,10 @@ class Wires:
         target = one if collects else parameter.annotation
         if not fits(value.annotation, target):
             many = "many of " if collects else ""
+            each = "each of " if value.axes and not collects else ""
             what = (
                 f"'{parameter.name}' takes {words(parameter.annotation)}, "
-                f"but {text} is {many}{words(value.annotation)}"
+                f"but {each}{text} is {many}{words(value.annotation)}"
             )
             if one is not None and not value.axes and fits(value.annotation, one):
                 what += f": one alone goes in a list, [{text}]"
