@@ -279,4 +279,4 @@ def test_several_problems_are_told_in_the_order_of_the_file() -> None:
 def test_a_definition_is_frozen() -> None:
     definition, _ = read_definition(WHOLE, "w.yaml")
     with pytest.raises(FrozenInstanceError):
-        definition.name = "other"
+        definition.name = "other"  # type: ignore[misc]  # on purpose

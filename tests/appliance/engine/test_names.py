@@ -116,7 +116,7 @@ def test_a_workflow_without_inputs_has_none_to_list(blocks: Mapping[str, BlockTy
 @pytest.mark.parametrize(
     ("type_", "sentence"),
     [
-        ("add", "'add' lacks its version: write add@1 and add@3"),
+        ("add", "'add' lacks its version: write add@1 or add@3"),
         ("add@2", "block 'add' has no version '2' (there is add@1 and add@3)"),
         ("constant@x", "block 'constant' has no version 'x' (there is constant@1)"),
         ("ad@1", "unknown block 'ad@1' (did you mean 'add@3'?)"),

@@ -7,8 +7,9 @@ import pytest
 
 from appliance.engine.errors import StepError
 from appliance.engine.plan import Plan
-from appliance.engine.run import Run, StepTime, no_time
+from appliance.engine.run import Run, no_time
 from appliance.engine.testing import EPOCH_S, frame
+from appliance.engine.turn import StepTime
 from blocks.block import Host, Origin
 
 Planner = Callable[[str], Plan]
