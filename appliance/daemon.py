@@ -54,14 +54,15 @@ class Daemon:
     `pace` says how clips are read; cameras are always live, and are not to be read with Pace.FAST,
     in which no time passes between two frames. `on_turn` is told of every turn, with a frame or
     without, on the lane's own thread. Outputs that are pictures are only made where
-    `pictures` are asked for: nobody else looks at them.
+    `pictures` are asked for: nobody else looks at them. `models` are those of a program that has
+    them already, else they lie in the state directory.
 
     Raises:
         DefinitionError, ModelError: a workflow cannot be started.
         OutboxError: the state directory cannot be used.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a root is given all that others share with it
         self,
         settings: Settings,
         plans: Mapping[str, Plan],
@@ -70,12 +71,13 @@ class Daemon:
         pace: Pace = Pace.REALTIME,
         on_turn: OnTurn | None = None,
         pictures: bool = False,
+        models: Models | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._pace = pace
         self._supervisor = Supervisor(clock)
-        self._models = Models(Store(settings.state_dir), model_cards(load_catalog()))
+        self._models = models or Models(Store(settings.state_dir), model_cards(load_catalog()))
         self._began_s = clock.monotonic()
         self._cameras = {
             name: Camera(name, given.url, clock, pace) for name, given in settings.cameras.items()

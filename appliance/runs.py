@@ -114,10 +114,9 @@ def run_workflow(
     finally:
         daemon.close()
         recorder.close()
-    buckets = daemon.lanes[0].buckets
-    undecoded = buckets.snapshot().get("decode-error", 0)
-    if buckets.captured == undecoded and not stop.is_set():
-        raise VideoError(f"{redact(url)}: not one picture in it could be decoded")
+    refusal = undecodable(daemon, url)
+    if refusal is not None and not stop.is_set():
+        raise refusal
     database = settings.local_database if LOCAL in status["connections"] else None
     results = {"events": database, "video": recorder.path}
     there = {what: path for what, path in results.items() if path is not None and path.exists()}
@@ -139,6 +138,14 @@ def _until_the_end(
     finally:
         daemon.stop(STOP_S)
     return daemon.status()
+
+
+def undecodable(daemon: Daemon, url: str) -> VideoError | None:
+    """What is to be said of a source that has come to its end without one picture."""
+    buckets = daemon.lanes[0].buckets
+    if buckets.captured > buckets.snapshot().get("decode-error", 0):
+        return None
+    return VideoError(f"{redact(url)}: not one picture in it could be decoded")
 
 
 def _refuse_overwriting(output: Path | None, url: str) -> None:

@@ -224,7 +224,7 @@ def settings_for_run(
     connections: Mapping[str, str],
     state_dir: Path | None = None,
 ) -> Settings:
-    """The settings of `appliance run`: one workflow, the camera `source`, the connection `local`.
+    """Settings without a file: one workflow, the camera `source`, the connection `local`.
 
     Raises:
         SettingsError: a connection's name is none, or its URL is of no known kind.
@@ -245,10 +245,10 @@ def settings_for_run(
 
 def _connection(name: str, url: str) -> ConnectionSettings:
     if not _NAME.fullmatch(name):
-        raise SettingsError(f"--connection: {_no_name(name)}")
+        raise SettingsError(f"connection: {_no_name(name)}")
     kind = _TYPES_BY_SCHEME.get(_scheme(url))
     if kind is None:
-        raise SettingsError(f"--connection {name}: a URL begins with {_one_of(_TYPES_BY_SCHEME)}")
+        raise SettingsError(f"connection {name}: a URL begins with {_one_of(_TYPES_BY_SCHEME)}")
     return ConnectionSettings(type=kind, url=url)
 
 

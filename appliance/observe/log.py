@@ -1,4 +1,7 @@
-"""One chain for all log lines, our own and those of libraries: for people, or as JSON."""
+"""One chain for all log lines, our own and those of libraries: for people, or as JSON.
+
+A script that uses this program as a library gets them through Python's own `logging`.
+"""
 
 import logging
 import sys
@@ -42,6 +45,24 @@ def set_up_logging(style: Style, level: str = "INFO") -> None:
     logging.captureWarnings(True)
     structlog.configure(
         processors=[*_CHAIN, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
+
+
+def use_logging_of_python() -> None:
+    """Where nobody has set up structlog, send our lines to Python's `logging`, as a library does.
+
+    There a program says what it wants to see; by default these are warnings, on standard error.
+    """
+    if structlog.is_configured():
+        return
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.processors.format_exc_info,
+            structlog.processors.KeyValueRenderer(key_order=["event"], drop_missing=True),
+        ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
     )

@@ -478,7 +478,7 @@ def test_a_url_of_no_known_kind_is_refused_and_not_shown(url: str) -> None:
     with pytest.raises(SettingsError) as caught:
         settings_for_run(Path("w.yaml"), "a.mp4", {}, {"plant": url})
     assert str(caught.value) == (
-        "--connection plant: a URL begins with mqtt://, mqtts://, sqlite://, postgresql://, "
+        "connection plant: a URL begins with mqtt://, mqtts://, sqlite://, postgresql://, "
         "mysql:// or mariadb://"
     )
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import structlog
 
-from appliance.observe.log import Style, set_up_logging
+from appliance.observe.log import Style, set_up_logging, use_logging_of_python
 
 Read = Callable[[], str]
 
@@ -172,3 +172,23 @@ def test_what_is_bound_to_the_context_stands_in_each_line(read: Read) -> None:
         structlog.get_logger("appliance").info("ours")
         logging.getLogger("library").info("theirs")
     assert [line["lane"] for line in lines(read())] == ["people:gate"] * 2
+
+
+def test_a_library_leaves_it_to_the_program_what_is_seen(
+    read: Read, caplog: pytest.LogCaptureFixture
+) -> None:
+    structlog.reset_defaults()
+    use_logging_of_python()
+    log = structlog.get_logger("appliance.somewhere")
+    log.info("model loaded", model="people")
+    assert caplog.messages == []
+    log.warning("step failed", step="gate")
+    assert caplog.messages == ["event='step failed' step='gate'"]
+    assert read() == ""
+
+
+def test_a_program_that_has_set_up_its_log_keeps_it(read: Read) -> None:
+    set_up_logging("json")
+    use_logging_of_python()
+    structlog.get_logger("appliance.somewhere").warning("step failed")
+    assert lines(read())[0]["event"] == "step failed"
