@@ -23,12 +23,15 @@ from appliance.delivery.transports.transport import InvalidConnection
 from appliance.engine.document import read_document
 from appliance.engine.errors import DefinitionError, InputError
 from appliance.engine.scalars import plain_scalar
+from appliance.graph.diagram import diagram_of
+from appliance.graph.mermaid import mermaid
+from appliance.graph.svg import svg
 from appliance.inference.catalog import Clip, ModelError, find, load_catalog, model_cards
 from appliance.inference.fetch import listing, pull, pull_demo_clip
 from appliance.inference.packages import FetchError
 from appliance.inference.store import Store
 from appliance.observe.log import set_up_logging
-from appliance.pipelines.planning import check_files, plan_pipelines
+from appliance.pipelines.planning import check_files, plan_file, plan_pipelines
 from appliance.runs import RunOptions, run_workflow
 from appliance.schema import schema_text
 from appliance.settings import (
@@ -47,6 +50,8 @@ FAILED, REFUSED, NO_DAEMON = 1, 2, 3
 PATIENCE_S = 0.5
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 DEFAULT_CONFIG = Path("config/appliance.yaml")
+PICTURES = {"mermaid": mermaid, "svg": svg}
+MERMAID_SUFFIXES = (".mmd", ".mermaid")
 DEMO_MODEL = "people-ssdlite"
 DEMO_WORKFLOW = "workflows/people-count.yaml"
 
@@ -285,6 +290,52 @@ def blocks(name: str | None) -> None:
     with _sentences():
         found = load_blocks()
         click.echo(block_page(name, found) if name else block_list(found))
+
+
+@main.command()
+@click.argument("workflow", type=click.Path(path_type=Path), metavar="FILE")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(sorted(PICTURES)),
+    help="By default as the end of OUT says: .svg, .mmd; on the terminal mermaid.",
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Write the picture here.", metavar="OUT"
+)
+def graph(workflow: Path, form: str | None, output: Path | None) -> None:
+    """Draw a workflow file: its steps, how they are wired, and when they run.
+
+    What runs once for each of many is a stack of boxes; the wires of conditions are dashed.
+    """
+    with _sentences():
+        draw = PICTURES[form or _form_of(output)]
+        plan = plan_file(workflow, load_blocks())
+        for warning in plan.warnings:
+            _say(str(warning))
+        picture = draw(diagram_of(plan))
+        if output is None:
+            click.echo(picture, nl=False)
+        else:
+            _write(output, picture)
+
+
+def _form_of(output: Path | None) -> str:
+    if output is None or output.suffix in MERMAID_SUFFIXES:
+        return "mermaid"
+    if output.suffix == ".svg":
+        return "svg"
+    raise SettingsError(
+        f"{output}: what to draw is not known from this name; end it with .svg or .mmd, "
+        "or say --format"
+    )
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be written: {error.strerror}") from None
 
 
 @main.command("schema")
