@@ -88,6 +88,8 @@ class StepPlanner:
         self._problems = problems
         self._asked = {name for draft in drafts.all for name in _asked(draft)}
         self._asked |= {scope.gate for scope in drafts.scopes if scope.gate}
+        self._gates = {draft.name: draft.ran for draft in drafts.all}
+        self._ran = {draft.name: draft.ran for draft in drafts.all}
         root = drafts.scopes[0]
         for name, kind in root.names.types.items():
             if not name.startswith("steps."):
@@ -113,7 +115,7 @@ class StepPlanner:
             self.values[ran] = Value(self.wiring.slot(ran), bool, axes)
         producers = self._drafts.producers
         needed = frozenset(producers[n] for n in wires.required if n in producers)
-        gates = {draft.ran for draft in self._drafts.all if draft.name in needed}
+        gates = {self._gates[name] for name in needed}
         return PlannedStep(
             index=draft.step.index,
             name=draft.name,
