@@ -14,10 +14,11 @@ import structlog
 
 from appliance.engine.errors import StepError
 from appliance.engine.run import Run
+from appliance.engine.ticks import MOST_TICKS, moment_at, next_tick
 from appliance.engine.turn import Turn
 from appliance.observe.buckets import Buckets
 from appliance.observe.bursts import Bursts
-from appliance.pipelines.source_time import SourceTime, moment_at
+from appliance.pipelines.source_time import SourceTime
 from blocks.data import Event, Frame, Moment
 
 log = structlog.get_logger(__name__)
@@ -26,8 +27,6 @@ log = structlog.get_logger(__name__)
 WAIT_S = 0.2
 # How late a frame may come and still be run before the ticks that are due after it.
 LATE_S = 0.25
-# How many ticks are run at once: a block that always says "now" must not keep the frames out.
-MOST_TICKS = 1000
 # What is counted beside the steps, under names that no step can have: events that cannot be sent,
 # and ticks that were too many.
 UNSENDABLE = "event-data"
@@ -233,14 +232,12 @@ class Lane:
         if self._last is None:
             return True
         for _ in range(MOST_TICKS):
-            last = moment_at(self._last.at_s, known)
-            due_s = self._run.next_at(last)
-            if due_s is None or not due_s <= until_s:
+            now = next_tick(self._run, self._last, known, until_s)
+            if now is None:
                 return True
             if wait and self._outbox.full:
                 self._held = True
                 return False
-            now = moment_at(max(due_s, last.at_s), known)
             self._tell(self._run_turn(self._run.tick, now))
         self._held = True
         what = f"more than {MOST_TICKS} were due by {until_s:.3f} s: a block asks for too many"

@@ -1,6 +1,7 @@
 """What time it is on a camera's own line, also while none of its frames comes."""
 
 from appliance.clock import Clock
+from appliance.engine.ticks import moment_at
 from blocks.data import Frame, Moment
 
 
@@ -28,9 +29,3 @@ class SourceTime:
         if last is None or not self.passes:
             return last
         return moment_at(last.at_s + self.clock.monotonic() - self._taken_s, last)
-
-
-def moment_at(at_s: float, known: Moment) -> Moment:
-    """The moment at `at_s` on the line of one that is known, and without its picture."""
-    captured_at = known.captured_at + (at_s - known.at_s)
-    return Moment(known.camera, at_s, captured_at, known.clock)

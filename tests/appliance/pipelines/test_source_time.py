@@ -3,8 +3,7 @@
 import pytest
 
 from appliance.engine.testing import EPOCH_S, ManualClock, frame
-from appliance.pipelines.source_time import SourceTime, moment_at
-from blocks.data import Frame
+from appliance.pipelines.source_time import SourceTime
 
 
 @pytest.fixture
@@ -46,11 +45,3 @@ def test_between_the_frames_of_a_clip_that_is_read_fast_no_time_passes(clock: Ma
     now = time.now()
     assert now is not None
     assert (now.at_s, now.captured_at) == (7.0, EPOCH_S + 7.0)
-
-
-def test_a_moment_is_placed_on_the_line_of_another_and_has_no_picture() -> None:
-    known = frame(10.0, camera="yard", clock="unsynchronised")
-    before = moment_at(4.0, known)
-    assert (before.at_s, before.captured_at) == (4.0, EPOCH_S + 4.0)
-    assert (before.camera, before.clock) == ("yard", "unsynchronised")
-    assert not isinstance(before, Frame)
