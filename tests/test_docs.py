@@ -5,12 +5,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import pytest
 
 from appliance.cli import main
+from appliance.clock import SystemClock
 from appliance.engine.errors import DefinitionError
 from appliance.engine.plan import load_plan
+from appliance.inference.store import Store
+from appliance.pipeline import Pipeline
+from appliance.video.reader import VideoReader
 from blocks.block import BlockType
+from blocks.data import Frame
 from blocks.loading import load_blocks
 
 ROOT = Path(__file__).parent.parent
@@ -97,3 +103,26 @@ def test_the_block_of_contributing_passes_its_own_test(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "3 passed" in done.stdout
+
+
+def test_what_the_page_on_python_shows_runs(
+    demo_store: Store, short_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+    (tmp_path / ".appliance").mkdir()
+    for folder in ("models", "probes"):
+        (tmp_path / ".appliance" / folder).symlink_to(demo_store.root / folder)
+    (tmp_path / "yard.mp4").symlink_to(short_clip)
+    with VideoReader(str(short_clip), "yard", SystemClock()) as reader:
+        frame = next(reader.frames())
+    assert isinstance(frame, Frame)
+    assert cv2.imwrite("yard.jpg", frame.image.bgr)
+    page = ROOT / "docs" / "python.md"
+    # As a reader runs them: one after the other, in one notebook.
+    notebook: dict[str, object] = {}
+    for text in code_blocks(page, "python"):
+        exec(compile(text, named(page), "exec"), notebook)
+    pipeline = notebook["pipeline"]
+    assert isinstance(pipeline, Pipeline)
+    assert pipeline.status()["state"] == "ended"
