@@ -55,6 +55,16 @@ class Shared(Keeper):
         super().__init__(blocks, basis)
         self.blocks = blocks
         self.lock = lock
+        self._lanes: set[int] = set()
+
+    def join(self, lane: int) -> None:
+        """A lane has a turn."""
+        self._lanes.add(lane)
+
+    def leave(self, lane: int) -> bool:
+        """A lane has its last turn; whether it is the last of all that had any."""
+        self._lanes.discard(lane)
+        return not self._lanes
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +93,7 @@ class Run(Keeper):
         super().__init__(blocks, basis)
         self._own = [_bound(planned, block) for planned, block in blocks]
         self._shared = [_bound(planned, block) for planned, block in shared.blocks]
+        self._others = shared
         self._lock = shared.lock
         self._slotted = slotted
         self._timer = timer
@@ -99,12 +110,14 @@ class Run(Keeper):
     @property
     def awake_until(self) -> float | None:
         """Until when, in `at_s`, some block asks for every frame; None if none does."""
-        asked = [step.block.awake_until for step in self._waking]
+        with self._lock:
+            asked = [step.block.awake_until for step in self._waking]
         return max((until for until in asked if until is not None), default=None)
 
     def next_at(self, now: Moment) -> float | None:
         """When, in `at_s`, the next tick is due, as seen from now; None if none is."""
-        due = [step.block.next_at(now) for step in self._ticking]
+        with self._lock:
+            due = [step.block.next_at(now) for step in self._ticking]
         return min((at_s for at_s in due if at_s is not None), default=None)
 
     def turn(self, frame: Frame) -> Turn:
@@ -127,6 +140,7 @@ class Run(Keeper):
             turn.step(step)
         if self._shared:
             with self._lock:
+                self._others.join(id(self))
                 for step in self._shared:
                     turn.step(step)
         return turn.done(slotted.outputs)
@@ -157,8 +171,14 @@ class Run(Keeper):
         return self._without_frame(now, {step: bound.block.command}, (now, name, value))
 
     def stop(self, now: Moment) -> Turn:
-        """The last turn: what blocks have held back until now comes out."""
-        calls = {n: s.block.stop for n, s in self._called.items() if hasattr(s.block, "stop")}
+        """The last turn: what blocks have held back until now comes out.
+
+        Blocks that stand for all cameras are stopped by the last lane of those that had a turn.
+        """
+        with self._lock:
+            last = self._others.leave(id(self))
+        ending = [*self._own, *(self._shared if last else ())]
+        calls = {s.planned.name: s.block.stop for s in ending if hasattr(s.block, "stop")}
         return self._without_frame(now, calls, (now,))
 
     def _without_frame(

@@ -241,7 +241,9 @@ def test_a_block_for_the_whole_pipeline_counts_over_all_its_cameras_one_at_a_tim
     wait_for(lambda: daemon.ended)
     assert daemon.drain(PATIENCE_S, threading.Event())
     assert [lane["failures"] for lane in daemon.status()["lanes"]] == [{}, {}]
-    rows = [row for row in told(settings) if not row["last"]]
+    *before, end = told(settings)
+    assert (end["n"], end["last"]) == (80, True)
+    rows = [row for row in before if not row["last"]]
     assert sorted(row["n"] for row in rows) == list(range(1, 81))
     for camera in ("front", "back"):
         seen = [row["n"] for row in rows if row["camera"] == camera]

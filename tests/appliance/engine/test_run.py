@@ -2,15 +2,17 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import pytest
 
 from appliance.engine.errors import StepError
-from appliance.engine.plan import Plan
+from appliance.engine.plan import Plan, load_plan
 from appliance.engine.run import Run, no_time
-from appliance.engine.testing import EPOCH_S, frame
+from appliance.engine.testing import EPOCH_S, FixedHost, frame
 from appliance.engine.turn import StepTime
-from blocks.block import Host, Origin
+from blocks.block import Host, Manifest, Origin, block
+from blocks.data import Frame, Moment
 
 Planner = Callable[[str], Plan]
 Starter = Callable[..., Run]
@@ -305,3 +307,50 @@ def start_bare(plan: Plan, timer: Callable[[], float] = no_time) -> Run:
     """A run on a host of which nothing is asked."""
     host: Host = object()  # type: ignore[assignment]  # no block here takes one
     return plan.start({}, host, Origin("", "", "gate", ""), timer)
+
+
+class Nothing(Manifest):
+    """No settings."""
+
+
+class Ended(NamedTuple):
+    """How many turns there were before the end."""
+
+    after: int
+
+
+@block("ending@1", Nothing, scope="pipeline")
+class Ending:
+    """Says at the stop how many frames there were, on all cameras."""
+
+    def __init__(self, manifest: Nothing) -> None:
+        self._seen = 0
+
+    def run(self, frame: Frame) -> Ended | None:
+        self._seen += 1
+        return None
+
+    def stop(self, now: Moment) -> Ended:
+        return Ended(self._seen)
+
+
+def test_what_stands_for_all_cameras_is_stopped_by_the_last_of_them() -> None:
+    text = """version: 1
+name: w
+steps: [{name: end, type: ending@1}]
+outputs: {after: $steps.end.after}
+"""
+    plan = load_plan(text, "w.yaml", {"ending@1": vars(Ending)["block_type"]})
+    shared = plan.share({}, FixedHost(), Origin("", "p", "*", ""))
+    cameras = ("gate", "yard", "dark")
+    gate, yard, dark = [
+        plan.start({}, FixedHost(), Origin("", "p", camera, ""), shared=shared)
+        for camera in cameras
+    ]
+    gate.turn(frame())
+    yard.turn(frame())
+    assert gate.stop(frame()).outputs == {}
+    yard.turn(frame())
+    # The third camera never had a frame, and is not waited for.
+    assert yard.stop(frame()).outputs == {"after": 3}
+    assert dark.times[0].runs == 0
