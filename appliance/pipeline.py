@@ -73,6 +73,7 @@ class Pipeline:
         self._on_result = on_result
         self._clock = SystemClock()
         self._stopping = threading.Event()
+        self._asked = threading.Lock()
         self._task: Task | None = None
         self._daemon: Daemon | None = None
         self._last_status: dict[str, Any] | None = None
@@ -137,14 +138,12 @@ class Pipeline:
 
         `state` is `ready`, `running`, `ended` or `failed`; in the first there is nothing else yet.
         """
-        last, daemon, task = self._last_status, self._daemon, self._task
-        if last is not None:
-            ended = task is not None and task.done.is_set()
-            state = "running" if not ended else "failed" if self._error else "ended"
-            return {"state": state, **last}
-        if daemon is None:
+        if self._daemon is None:
             return {"state": "ready"}
-        return {"state": "running", **daemon.status()}
+        with self._asked:
+            told = self._last_status or self._daemon.status()
+        ended = self._task is not None and self._task.done.is_set()
+        return {"state": "running" if not ended else "failed" if self._error else "ended", **told}
 
     def __enter__(self) -> Self:
         return self if self._task is not None else self.start()
@@ -213,7 +212,9 @@ class Pipeline:
                     daemon.drain(DELIVER_S, self._stopping)
             finally:
                 daemon.stop(STOP_S)
-                self._last_status = daemon.status()
+                # From here on nobody asks the daemon, which is about to be closed.
+                with self._asked:
+                    self._last_status = daemon.status()
             if not self._stopping.is_set():
                 self._error = undecodable(daemon, self._settings.cameras[CAMERA].url)
 

@@ -171,8 +171,11 @@ class Session:
         self, workflow: Workflow, camera: str, clock: Clock, inputs: Mapping[str, Any]
     ) -> None:
         origin = Origin(workflow.name, workflow.file.stem, camera, "")
+        for name, spec in workflow.plan.definition.inputs.items():
+            if spec.annotation is Image and name in inputs:
+                raise InputError(f"the input '{name}' is the picture: give it to run, as image=…")
         given = plain_inputs(inputs)
-        self._run: Run = workflow.plan.start(given, workflow.models, origin, clock.monotonic)
+        self._run: Run = workflow.plan.start(given, workflow.models, origin)
         self._workflow = workflow
         self._camera = camera
         self._clock = clock

@@ -36,6 +36,15 @@ steps:
     connection: local
     data: {number: $frame.sequence}
 """
+DESK = """\
+version: 1
+name: desk
+inputs: {image: {type: image}}
+steps:
+  - {name: people, type: object_detection@1, image: $inputs.image, model: people-ssdlite}
+  - {name: desk, type: absence@1, detections: $steps.people.detections, after_s: 0.45}
+outputs: {absent: $steps.desk.absent, for_s: $steps.desk.for_s}
+"""
 
 
 @pytest.fixture
@@ -87,6 +96,23 @@ def test_a_pipeline_gives_what_a_session_gives(short_clip: Path, demo_store: Sto
     assert all(result["annotated"].width == 768 for result in seen if result.frame)
     # The model that the session used is that of the pipeline.
     assert pipeline.status()["models"] == people.models.providers
+
+
+def test_turns_without_a_frame_are_those_of_a_session(clip: Path, demo_store: Store) -> None:
+    desk = Workflow.from_text(DESK, state_dir=demo_store.root)
+    seen: list[Result] = []
+    assert Pipeline(clip, desk, on_result=seen.append).start().join(LIMIT_S)
+    expected: list[Result] = []
+    with VideoReader(str(clip), "source", SystemClock()) as reader, desk.session() as session:
+        for frame in reader.frames():
+            assert isinstance(frame, Frame)
+            result = session.run(frame.image, frame.at_s)
+            expected += [*result.ticks, result]
+        expected.append(session.stop())
+    assert [r.moment.at_s for r in seen] == [r.moment.at_s for r in expected]
+    assert [dict(r) for r in seen] == [dict(r) for r in expected]
+    (tick,) = [r.moment.at_s for r in seen[:-1] if r.frame is None]
+    assert tick == 0.45
 
 
 def test_every_frame_of_a_clip_comes_with_its_result(clip: Path) -> None:

@@ -247,6 +247,14 @@ def test_a_picture_that_is_none_is_refused_with_a_sentence(
         assert sentence in str(caught.value)
 
 
+def test_the_picture_is_given_as_image_whatever_the_workflow_calls_it(demo_store: Store) -> None:
+    text = DESK.replace("{image: {type", "{scene: {type").replace("$inputs.image", "$inputs.scene")
+    workflow = Workflow.from_text(text, state_dir=demo_store.root)
+    assert workflow.run(image=BLACK)["for_s"] == 0.0
+    with pytest.raises(InputError, match="input 'scene' is the picture: give it to run, as image="):
+        workflow.run(scene=BLACK)
+
+
 def test_a_workflow_that_looks_at_no_picture_needs_none() -> None:
     result = Workflow.from_text(BLIND).run(label="door")
     assert [event.data for event in result.events] == [{"label": "door"}]
