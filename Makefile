@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest
 WORKERS ?= 2
 
-.PHONY: demo test test-long setup check lock bench-% python broker clean
+.PHONY: demo test test-long setup check generated lock bench-% python broker clean
 
 # Through the environment: a file's name may hold quotes, and is no part of a command.
 export SOURCE
@@ -28,6 +28,10 @@ check: $(VENV)/.dev broker  ## What must be clean before a change lands
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
 	$(PYTEST) -n $(WORKERS) -m "not long and not checks"
+
+generated: $(VENV)/.dev  ## Renew what is made from the blocks: their pages, and the schema
+	$(BIN)/appliance blocks --markdown > docs/blocks.md
+	$(BIN)/appliance schema > workflows/workflow.schema.json
 
 bench-%: $(VENV)/.dev  ## Measure one topic: make bench-engine, make bench-demo
 	$(BIN)/python -m benchmarks.$*

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import click
 
 from appliance import __version__
+from appliance.block_book import block_book
 from appliance.block_pages import block_list, block_page
 from appliance.clock import Clock, SystemClock
 from appliance.control import ControlError, NoDaemonError, request
@@ -285,11 +286,17 @@ def check(files: Sequence[Path], config: Path | None) -> None:
 
 @main.command()
 @click.argument("name", required=False)
-def blocks(name: str | None) -> None:
-    """List the blocks, or show the page of one: its settings, inputs and outputs."""
+@click.option("--markdown", is_flag=True, help="All pages in one, as Markdown: docs/blocks.md.")
+def blocks(name: str | None, *, markdown: bool) -> None:
+    """List the blocks, or show the page of one: its settings, inputs, outputs and an example."""
     with _sentences():
         found = load_blocks()
-        click.echo(block_page(name, found) if name else block_list(found))
+        if markdown and name:
+            raise SettingsError("--markdown prints the pages of all blocks: leave out the name")
+        if markdown:
+            click.echo(block_book(found), nl=False)
+        else:
+            click.echo(block_page(name, found) if name else block_list(found))
 
 
 @main.command()

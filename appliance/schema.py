@@ -26,9 +26,9 @@ _ABOUT = (
     "that does not know the tags !secret and !include is to be told of them (for yaml-language-"
     'server: "yaml.customTags": ["!secret", "!include"]); what they stand for it cannot check.'
 )
-_SUB_WORKFLOW = (
-    "Runs another workflow file as this step. Its inputs are given beside these keys, and its "
-    "outputs are those of the step."
+SUB_WORKFLOW = (
+    "Runs another workflow file as this step. Its inputs are given beside the key `workflow`, and "
+    "its outputs are those of the step."
 )
 
 
@@ -125,7 +125,7 @@ def _step(branches: Mapping[str, Schema], blocks: Mapping[str, BlockType]) -> Sc
     choices = [
         {
             "const": type_,
-            "description": _SUB_WORKFLOW if type_ == WORKFLOW else about(blocks[type_]),
+            "description": SUB_WORKFLOW if type_ == WORKFLOW else about(blocks[type_]),
         }
         for type_ in branches
     ]
@@ -164,7 +164,7 @@ def _sub_workflow() -> Schema:
     file: dict[str, Any] = {"type": "string", "minLength": 1}
     file["description"] = WorkflowManifest.model_fields["workflow"].description
     return {
-        "description": _SUB_WORKFLOW,
+        "description": SUB_WORKFLOW,
         "type": "object",
         "properties": {**_step_keys(WORKFLOW), "workflow": file},
         "required": ["name", "type", "workflow"],

@@ -339,6 +339,11 @@ def test_blocks_are_listed_and_explained(run: Run) -> None:
     page = run("blocks", "line_count").stdout
     assert page.startswith("line_count@1\n")
     assert "total_in" in page
+    assert run("blocks", "--markdown").stdout.startswith("# Blocks\n")
+    refused(
+        run("blocks", "line_count", "--markdown"),
+        "--markdown prints the pages of all blocks: leave out the name",
+    )
     refused(
         run("blocks", "line_cuont"), "unknown block 'line_cuont' (did you mean 'line_count@1'?)"
     )
