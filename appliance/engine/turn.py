@@ -66,6 +66,10 @@ class Output:
     axes: tuple[int, ...]
 
 
+CallOf = Callable[[BoundStep], Call | None]
+"""What of a block is to be called in a turn without a frame; None if it is not."""
+
+
 class Working:
     """A turn while it runs."""
 
@@ -80,12 +84,14 @@ class Working:
         "_timer",
     )
 
-    def __init__(self, moment: Moment, slots: Slots, timer: Timer) -> None:
+    def __init__(
+        self, moment: Moment, slots: Slots, timer: Timer, failures: list[StepFailure]
+    ) -> None:
         self._moment = moment
         self._slots = slots
         self._timer = timer
         self._events: list[Event] = []
-        self._failures: list[StepFailure] = []
+        self._failures = failures
         # Steps that have lost this turn: those that raised, and all that hang on them.
         self._lost: set[str] = set()
         self._lost_elements = False
@@ -116,16 +122,16 @@ class Working:
             if planned.each is not None:
                 return self._run_each(step, planned.each)
             return self._run(step)
+        except StepError:
+            raise
         except Exception as error:
             self._failed(step, error)
             return False
 
-    def sparse_step(
-        self, step: BoundStep, calls: Mapping[str, Call], arguments: tuple[Any, ...]
-    ) -> None:
+    def sparse_step(self, step: BoundStep, call_of: CallOf, arguments: tuple[Any, ...]) -> None:
         """Call a step that is to be called; run one that takes something from a step that gave."""
         planned = step.planned
-        call = calls.get(planned.name)
+        call = call_of(step)
         if call is None:
             if planned.needs_frame or self._live.isdisjoint(planned.after):
                 return
