@@ -5,11 +5,10 @@ import signal
 import textwrap
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
@@ -17,17 +16,14 @@ from appliance import __version__
 from appliance.block_book import block_book
 from appliance.block_pages import block_list, block_page
 from appliance.clock import Clock, SystemClock
-from appliance.control import ControlError, NoDaemonError, request
+from appliance.control import request
 from appliance.daemon import serve
-from appliance.delivery.store import OutboxError
-from appliance.delivery.transports.transport import InvalidConnection
 from appliance.engine.document import read_document
-from appliance.engine.errors import DefinitionError, InputError
 from appliance.engine.scalars import plain_scalar
 from appliance.graph.diagram import diagram_of
 from appliance.graph.mermaid import mermaid
 from appliance.graph.svg import svg
-from appliance.inference.catalog import Clip, ModelError, find, load_catalog, model_cards
+from appliance.inference.catalog import Clip, find, load_catalog, model_cards
 from appliance.inference.fetch import listing, pull, pull_demo_clip
 from appliance.inference.packages import FetchError
 from appliance.inference.store import Store
@@ -35,6 +31,7 @@ from appliance.observe.log import set_up_logging
 from appliance.pipelines.planning import check_files, plan_file, plan_pipelines
 from appliance.runs import RunOptions, run_workflow
 from appliance.schema import schema_text
+from appliance.sentences import REFUSED, fail, say, sentences
 from appliance.settings import (
     Settings,
     default_state_dir,
@@ -44,10 +41,8 @@ from appliance.settings import (
 )
 from appliance.shipped import shipped
 from appliance.sources import SettingsError
-from appliance.video.errors import VideoError
-from blocks.loading import LoadingError, load_blocks
+from blocks.loading import load_blocks
 
-FAILED, REFUSED, NO_DAEMON = 1, 2, 3
 PATIENCE_S = 0.5
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 DEFAULT_CONFIG = Path("config/appliance.yaml")
@@ -55,18 +50,6 @@ PICTURES = {"mermaid": mermaid, "svg": svg}
 MERMAID_SUFFIXES = (".mmd", ".mermaid")
 DEMO_MODEL = "people-ssdlite"
 DEMO_WORKFLOW = "workflows/people-count.yaml"
-
-_REFUSALS = (
-    DefinitionError,
-    FetchError,
-    InputError,
-    InvalidConnection,
-    LoadingError,
-    ModelError,
-    OutboxError,
-    SettingsError,
-    VideoError,
-)
 
 _STATE_DIR = click.option(
     "--state-dir",
@@ -78,28 +61,6 @@ _CONFIG = click.option(
     type=click.Path(path_type=Path),
     help="The settings file; config/appliance.yaml explains every key.",
 )
-
-
-@contextmanager
-def _sentences() -> Iterator[None]:
-    """A refusal is a sentence on standard error and an exit status, never a traceback."""
-    try:
-        yield
-    except _REFUSALS as error:
-        _fail(str(error), REFUSED)
-    except NoDaemonError as error:
-        _fail(str(error), NO_DAEMON)
-    except ControlError as error:
-        _fail(str(error), FAILED)
-
-
-def _fail(sentence: str, status: int) -> NoReturn:
-    click.echo(sentence, err=True)
-    raise SystemExit(status)
-
-
-def _say(sentence: str) -> None:
-    click.echo(sentence, err=True)
 
 
 def _stop_on_signals(stop: threading.Event, clock: Clock) -> None:
@@ -207,7 +168,7 @@ def run(
     Events of the connection `local` go to a SQLite file under the state directory. In those of a
     file the times are the file's own, from the start of the run on. Ctrl-C ends the run cleanly.
     """
-    with _sentences():
+    with sentences():
         settings = settings_for_run(
             workflow,
             source,
@@ -239,11 +200,11 @@ def _run(settings: Settings, options: RunOptions) -> None:
 @_STATE_DIR
 def demo(source: str | None, output: Path | None, state_dir: Path | None) -> None:
     """Fetch the demo model and clip once, and count people in them."""
-    with _sentences():
+    with sentences():
         state = state_dir or default_state_dir()
         catalog, store = load_catalog(), Store(state)
-        pull(find(catalog, DEMO_MODEL), store, _say)
-        clip = source or str(pull_demo_clip(catalog, store, _say))
+        pull(find(catalog, DEMO_MODEL), store, say)
+        clip = source or str(pull_demo_clip(catalog, store, say))
         workflow = shipped(DEMO_WORKFLOW)
         settings = settings_for_run(workflow, clip, {}, {}, state)
         _run(settings, RunOptions(output=output or state / "people-count.mp4"))
@@ -255,7 +216,7 @@ def demo(source: str | None, output: Path | None, state_dir: Path | None) -> Non
 def serve_command(config: Path | None, state_dir: Path | None) -> None:
     """Run the daemon: all pipelines of the settings file, until it is told to stop."""
     set_up_logging("json" if logs_to_journal() else "console")
-    with _sentences():
+    with sentences():
         settings = read_settings(config or DEFAULT_CONFIG, state_dir)
         plans = plan_pipelines(settings, load_blocks(), model_cards(load_catalog()))
         clock, stop = SystemClock(), threading.Event()
@@ -272,7 +233,7 @@ def check(files: Sequence[Path], config: Path | None) -> None:
     All that is wrong is shown at once. Without --config, the models and connections that a workflow
     names are listed as notes; with it, one that is not declared is an error.
     """
-    with _sentences():
+    with sentences():
         if not files and config is None:
             raise SettingsError("name workflow files, or a settings file with --config")
         models = model_cards(load_catalog())
@@ -281,7 +242,7 @@ def check(files: Sequence[Path], config: Path | None) -> None:
         for line in checked.lines:
             click.echo(line)
         if checked.refusals:
-            _fail("\n".join(checked.refusals), REFUSED)
+            fail("\n".join(checked.refusals), REFUSED)
 
 
 @main.command()
@@ -289,7 +250,7 @@ def check(files: Sequence[Path], config: Path | None) -> None:
 @click.option("--markdown", is_flag=True, help="All pages in one, as Markdown: docs/blocks.md.")
 def blocks(name: str | None, *, markdown: bool) -> None:
     """List the blocks, or show the page of one: its settings, inputs, outputs and an example."""
-    with _sentences():
+    with sentences():
         found = load_blocks()
         if markdown and name:
             raise SettingsError("--markdown prints the pages of all blocks: leave out the name")
@@ -315,11 +276,11 @@ def graph(workflow: Path, form: str | None, output: Path | None) -> None:
 
     What runs once for each of many is a stack of boxes; the wires of conditions are dashed.
     """
-    with _sentences():
+    with sentences():
         draw = PICTURES[form or _form_of(output)]
         plan = plan_file(workflow, load_blocks())
         for warning in plan.warnings:
-            _say(str(warning))
+            say(str(warning))
         picture = draw(diagram_of(plan))
         if output is None:
             click.echo(picture, nl=False)
@@ -352,7 +313,7 @@ def schema_command() -> None:
     A workflow that begins with `# yaml-language-server: $schema=FILE` is completed and checked by
     editors while it is written; workflow.schema.json lies beside the workflows that ship.
     """
-    with _sentences():
+    with sentences():
         click.echo(schema_text(load_blocks()), nl=False)
 
 
@@ -368,7 +329,7 @@ def models(context: click.Context) -> None:
 @_STATE_DIR
 def list_models(state_dir: Path | None) -> None:
     """List what can be fetched, and what is fetched already."""
-    with _sentences():
+    with sentences():
         store = Store(state_dir or default_state_dir())
         for entry, fetched in listing(load_catalog().values(), store):
             kind = "clip" if isinstance(entry, Clip) else "model"
@@ -383,17 +344,17 @@ def list_models(state_dir: Path | None) -> None:
 @_STATE_DIR
 def pull_models(names: Sequence[str], state_dir: Path | None) -> None:
     """Fetch models or clips into the state directory, checked against their checksums."""
-    with _sentences():
+    with sentences():
         catalog = load_catalog()
         store = Store(state_dir or default_state_dir())
         failures = []
         for entry in [find(catalog, name) for name in names]:
             try:
-                pull(entry, store, _say)
+                pull(entry, store, say)
             except FetchError as error:
                 failures.append(str(error))
         if failures:
-            _fail("\n".join(failures), REFUSED)
+            fail("\n".join(failures), REFUSED)
 
 
 def _state_dir_of(config: Path | None, state_dir: Path | None) -> Path:
@@ -408,7 +369,7 @@ def _state_dir_of(config: Path | None, state_dir: Path | None) -> Path:
 @_STATE_DIR
 def status(config: Path | None, state_dir: Path | None) -> None:
     """Show what the running daemon does, as JSON."""
-    with _sentences():
+    with sentences():
         answer = request(_state_dir_of(config, state_dir), "status")
         click.echo(json.dumps(answer, indent=2))
 
@@ -418,6 +379,6 @@ def status(config: Path | None, state_dir: Path | None) -> None:
 @_STATE_DIR
 def stop(config: Path | None, state_dir: Path | None) -> None:
     """Tell the running daemon to stop."""
-    with _sentences():
+    with sentences():
         request(_state_dir_of(config, state_dir), "stop")
         click.echo("the daemon is stopping")
