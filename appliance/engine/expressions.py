@@ -203,7 +203,7 @@ class Language:
             for name, kind in zip(references.names, kinds, strict=True)
         ]
         found = Expression(
-            text=text,
+            text=text.strip(),
             names=tuple(references.names),
             presences=tuple(references.presences),
             annotation=annotation,
