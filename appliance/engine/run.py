@@ -4,7 +4,7 @@ A turn is caused by a frame, or without one by a tick, a command or the stop. In
 frame only those steps run that are called, and those that take something from them.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,17 @@ from typing import Any
 from appliance.engine.errors import InputError, suggestion
 from appliance.engine.state import Basis, StoredState, restore, stored
 from appliance.engine.steps import PlannedStep
-from appliance.engine.turn import BoundStep, Call, Output, StepTime, Timer, Turn, Working
+from appliance.engine.turn import (
+    BoundStep,
+    Call,
+    CallOf,
+    Output,
+    StepFailure,
+    StepTime,
+    Timer,
+    Turn,
+    Working,
+)
 from appliance.engine.wiring import FRAME_SLOT, MOMENT_SLOT, Slots
 from blocks.block import State
 from blocks.data import Frame, Moment
@@ -97,6 +107,7 @@ class Run(Keeper):
         self._lock = shared.lock
         self._slotted = slotted
         self._timer = timer
+        self._broken: dict[str, Exception] = {}
         self._called = {step.planned.name: step for step in [*self._own, *self._shared]}
         everywhere = [*self._own, *self._shared]
         self._ticking = [step for step in everywhere if step.planned.block.ticks]
@@ -111,14 +122,22 @@ class Run(Keeper):
     def awake_until(self) -> float | None:
         """Until when, in `at_s`, some block asks for every frame; None if none does."""
         with self._lock:
-            asked = [step.block.awake_until for step in self._waking]
+            asked = [self._ask(step, lambda block: block.awake_until) for step in self._waking]
         return max((until for until in asked if until is not None), default=None)
 
     def next_at(self, now: Moment) -> float | None:
         """When, in `at_s`, the next tick is due, as seen from now; None if none is."""
         with self._lock:
-            due = [step.block.next_at(now) for step in self._ticking]
+            due = [self._ask(step, lambda block: block.next_at(now)) for step in self._ticking]
         return min((at_s for at_s in due if at_s is not None), default=None)
+
+    def _ask(self, step: BoundStep, question: Callable[[Any], float | None]) -> float | None:
+        """What a block answers; one that raises has nothing to ask for, and fails the next turn."""
+        try:
+            return question(step.block)
+        except Exception as error:  # noqa: BLE001 - whatever a block raises is its failure
+            self._broken[step.planned.name] = error
+            return None
 
     def turn(self, frame: Frame) -> Turn:
         """Run every step on a frame.
@@ -135,7 +154,7 @@ class Run(Keeper):
             slots[slot] = getattr(frame, name)
         for name, slot in slotted.frame_fields:
             slots[slot] = getattr(frame, name)
-        turn = Working(frame, slots, self._timer)
+        turn = Working(frame, slots, self._timer, self._told())
         for step in self._own:
             turn.step(step)
         if self._shared:
@@ -147,11 +166,13 @@ class Run(Keeper):
 
     def tick(self, now: Moment) -> Turn:
         """Run the steps that have something to do by now, and what hangs on them."""
-        due = {}
-        for step in self._ticking:
-            at_s = step.block.next_at(now)
-            if at_s is not None and at_s <= now.at_s:
-                due[step.planned.name] = step.block.tick
+
+        def due(step: BoundStep) -> Call | None:
+            if not step.planned.block.ticks:
+                return None
+            at_s = self._ask(step, lambda block: block.next_at(now))
+            return step.block.tick if at_s is not None and at_s <= now.at_s else None
+
         return self._without_frame(now, due, (now,))
 
     def command(self, step: str, name: str, value: Any, now: Moment) -> Turn:
@@ -168,7 +189,8 @@ class Run(Keeper):
         if name not in bound.planned.block.commands:
             hint = suggestion(name, bound.planned.block.commands)
             raise InputError(f"step '{step}' has no command '{name}'{hint}")
-        return self._without_frame(now, {step: bound.block.command}, (now, name, value))
+        called = {step: bound.block.command}
+        return self._without_frame(now, _among(called), (now, name, value))
 
     def stop(self, now: Moment) -> Turn:
         """The last turn: what blocks have held back until now comes out.
@@ -179,11 +201,9 @@ class Run(Keeper):
             last = self._others.leave(id(self))
         ending = [*self._own, *(self._shared if last else ())]
         calls = {s.planned.name: s.block.stop for s in ending if hasattr(s.block, "stop")}
-        return self._without_frame(now, calls, (now,))
+        return self._without_frame(now, _among(calls), (now,))
 
-    def _without_frame(
-        self, now: Moment, calls: Mapping[str, Call], arguments: tuple[Any, ...]
-    ) -> Turn:
+    def _without_frame(self, now: Moment, call_of: CallOf, arguments: tuple[Any, ...]) -> Turn:
         slotted = self._slotted
         slots = slotted.template.copy()
         slots[MOMENT_SLOT] = now
@@ -192,14 +212,24 @@ class Run(Keeper):
         for slot in slotted.gates:
             # In a workflow that runs as a step some may be called, though nothing has entered.
             slots[slot] = True
-        turn = Working(now, slots, self._timer)
+        turn = Working(now, slots, self._timer, self._told())
         for step in self._own:
-            turn.sparse_step(step, calls, arguments)
+            turn.sparse_step(step, call_of, arguments)
         if self._shared:
             with self._lock:
                 for step in self._shared:
-                    turn.sparse_step(step, calls, arguments)
+                    turn.sparse_step(step, call_of, arguments)
         return turn.done(slotted.outputs)
+
+    def _told(self) -> list[StepFailure]:
+        """What went wrong since the last turn."""
+        told = [StepFailure(name, error) for name, error in self._broken.items()]
+        self._broken.clear()
+        return told
+
+
+def _among(calls: Mapping[str, Call]) -> CallOf:
+    return lambda step: calls.get(step.planned.name)
 
 
 def _bound(planned: PlannedStep, block: Any) -> BoundStep:

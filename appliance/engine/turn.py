@@ -4,9 +4,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from appliance.engine.axes import Axis, Group, nested
+from appliance.engine.axes import Axis, nested
 from appliance.engine.errors import StepError
 from appliance.engine.expressions import Expression
+from appliance.engine.results import (
+    cell,
+    checked,
+    checked_answers,
+    checked_event,
+    checked_outputs,
+    scatter,
+)
 from appliance.engine.rows import Each
 from appliance.engine.steps import PlannedStep
 from appliance.engine.wiring import ABSENT, LOST, Slots
@@ -183,11 +191,11 @@ class Working:
             return False
         slots = self._slots
         if planned.block.emits:
-            self._events.append(_checked_event(result))
+            self._events.append(checked_event(result))
         else:
-            values = _checked_outputs(result, len(planned.outputs))
+            values = checked_outputs(result, len(planned.outputs))
             if planned.axis >= 0:
-                _scatter(planned, [values], slots)
+                scatter(planned, [values], slots)
             else:
                 for slot, value in zip(planned.outputs, values, strict=True):
                     slots[slot] = ABSENT if value is None else value
@@ -233,7 +241,7 @@ class Working:
             try:
                 arguments = _arguments(planned, row)
                 result = None if arguments is None else call(*arguments)
-                results.append(None if result is None else _checked(planned, result))
+                results.append(None if result is None else checked(planned, result))
             except Exception as error:
                 results.append(LOST)
                 failures += 1
@@ -268,8 +276,8 @@ class Working:
             columns = zip(*taken, strict=True)
             given = [list(c) if many else c[0] for c, many in zip(columns, batch, strict=True)]
             try:
-                answers = _checked_answers(step.call(*given), len(wanted))
-                made = [None if a is None else _checked(planned, a) for a in answers]
+                answers = checked_answers(step.call(*given), len(wanted))
+                made = [None if a is None else checked(planned, a) for a in answers]
             except Exception as error:
                 made = [LOST] * len(wanted)
                 failures += len(wanted)
@@ -286,10 +294,10 @@ class Working:
         if planned.block.emits:
             self._events += [event for event in results if isinstance(event, Event)]
         elif planned.axis >= 0:
-            _scatter(planned, results, slots)
+            scatter(planned, results, slots)
         else:
             for i, slot in enumerate(planned.outputs):
-                slots[slot] = [_cell(result, i) for result in results]
+                slots[slot] = [cell(result, i) for result in results]
         if planned.ran >= 0:
             slots[planned.ran] = [
                 r if r is LOST else ABSENT if r is None else True for r in results
@@ -330,74 +338,3 @@ def _holds(planned: PlannedStep, condition: Expression, row: Slots) -> bool:
 
 def _has_lost(row: Slots) -> bool:
     return any(value is LOST for value in row)
-
-
-def _cell(result: Any, i: int) -> Any:
-    if result is None:
-        return ABSENT
-    if result is LOST:
-        return LOST
-    value = result[i]
-    return ABSENT if value is None else value
-
-
-def _scatter(planned: PlannedStep, results: Sequence[Any], slots: Slots) -> None:
-    """Lay out the outputs of a step that makes many: a new axis, and flat values along it."""
-    parents: list[int] = []
-    groups: list[Group] = []
-    cells: list[list[Any]] = [[] for _ in planned.outputs]
-    for i, result in enumerate(results):
-        count = None if result is None or result is LOST else _count(planned, result)
-        for j, many in enumerate(planned.many):
-            if not many:
-                cells[j].append(_cell(result, j))
-            elif count is not None:
-                values = result[j]
-                own = [ABSENT] * count if values is None else values
-                cells[j] += [ABSENT if value is None else value for value in own]
-        nothing = LOST if result is LOST else ABSENT
-        groups.append(nothing if count is None else (len(parents), len(parents) + count))
-        parents += [i] * (count or 0)
-    slots[planned.axis] = Axis(parents, groups)
-    alone = planned.each is None
-    for slot, many, values in zip(planned.outputs, planned.many, cells, strict=True):
-        slots[slot] = values[0] if alone and not many else values
-
-
-def _count(planned: PlannedStep, result: Sequence[Any]) -> int | None:
-    """How many elements a result has; None if all that could be many is absent."""
-    named = zip(planned.block.outputs, planned.many, result, strict=True)
-    counts = {name: len(value) for name, many, value in named if many and value is not None}
-    if len(set(counts.values())) > 1:
-        told = ", ".join(f"{count} {name}" for name, count in counts.items())
-        raise TypeError(f"run gave many of different lengths: {told}")
-    return next(iter(counts.values()), None)
-
-
-def _checked(planned: PlannedStep, result: Any) -> Any:
-    if planned.block.emits:
-        return _checked_event(result)
-    values = _checked_outputs(result, len(planned.outputs))
-    if planned.axis >= 0:
-        _count(planned, values)
-    return values
-
-
-def _checked_event(result: Any) -> Event:
-    if not isinstance(result, Event):
-        raise TypeError(f"run gave {type(result).__name__}, not an Event")
-    return result
-
-
-def _checked_outputs(result: Any, count: int) -> tuple[Any, ...]:
-    # Looked at as a whole, before any of it goes where other steps see it.
-    if not isinstance(result, tuple) or len(result) != count:
-        raise TypeError(f"run gave {type(result).__name__}, not a tuple of its {count} outputs")
-    return result
-
-
-def _checked_answers(results: Any, count: int) -> Sequence[Any]:
-    if not isinstance(results, list | tuple) or len(results) != count:
-        given = len(results) if isinstance(results, list | tuple) else type(results).__name__
-        raise TypeError(f"run_many gave {given} for {count} elements")
-    return results
