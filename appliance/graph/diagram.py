@@ -52,12 +52,14 @@ class Edge:
     """A wire from an output of one node to an input of another, both by their keys.
 
     The input of a condition is `when`; the output is empty where only presence is asked for.
+    `within` is the place in a mapping that is given to the input, such as `count`.
     """
 
     source: str
     output: str
     target: str
     input: str
+    within: str = ""
 
     @property
     def conditional(self) -> bool:
@@ -67,7 +69,8 @@ class Edge:
     @property
     def label(self) -> str:
         """Output → input; once where both have one name, or the input its only name."""
-        return self.input if self.output in ("", self.input) else f"{self.output} → {self.input}"
+        place = f"{self.input}.{self.within}" if self.within else self.input
+        return place if self.output in ("", place) else f"{self.output} → {place}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,25 +172,26 @@ class _File:
             yield from self._wired(written, OUTPUTS, name)
 
     def _wired(self, written: Any, target: str, key: str) -> Iterator[Edge]:
-        for _, text in references_in(written):
+        for path, text in references_in(written):
+            within = ".".join(part for part in path if isinstance(part, str))
             if is_selector(text):
-                yield from _edge(text[1:], target, key)
+                yield from _edge(text[1:], target, key, within)
                 continue
             try:
                 names, asked = self._language.names(text[1:])
             except ExpressionError:
                 continue  # of a plan there is none that cannot be read
             for name in (*names, *asked):
-                yield from _edge(name, target, key)
+                yield from _edge(name, target, key, within)
 
 
-def _edge(name: str, target: str, key: str) -> Iterator[Edge]:
+def _edge(name: str, target: str, key: str, within: str = "") -> Iterator[Edge]:
     """The wire of a dotted name; none for `item` and `index`, which are the step's own."""
     root, _, rest = name.partition(".")
     if root == FRAME and rest:
-        yield Edge(FRAME, rest, target, key)
+        yield Edge(FRAME, rest, target, key, within)
     elif root == "inputs" and rest:
-        yield Edge(name, rest, target, key)
+        yield Edge(name, rest, target, key, within)
     elif root == "steps" and rest:
         step, _, output = rest.partition(".")
-        yield Edge(f"steps.{step}", output, target, key)
+        yield Edge(f"steps.{step}", output, target, key, within)

@@ -147,7 +147,8 @@ def _wire(wire: Wire) -> Iterator[str]:
     kinds = ["wire"] + ["many"] * bool(wire.many) + ["cond"] * edge.conditional
     x, y = wire.points[-1]
     source = ".".join(part for part in (edge.source, edge.output) if part)
-    told = f"{edge.label}\n{source} → {edge.target}.{edge.input}"
+    target = ".".join(part for part in (edge.target, edge.input, edge.within) if part)
+    told = f"{edge.label}\n{source} → {target}"
     points = [*wire.points[:-1], (x - _ARROW + 1, y)]
     yield f'<g class="edge"><title>{escape(_clean(told))}</title>'
     yield f'<path class="{" ".join(kinds)}" d="{_path(points)}"/>'

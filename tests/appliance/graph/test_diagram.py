@@ -44,8 +44,8 @@ def test_settings_inputs_conditions_and_expressions_are_wires(drawn: Diagram) ->
         Edge("inputs.image", "image", "steps.crops", "image"),
         Edge("steps.people", "detections", "steps.crops", "detections"),
         Edge("steps.crops", "images", "steps.look", "picture"),
-        Edge("frame", "captured_at", "steps.tell", "data"),
-        Edge("steps.people", "detections", "steps.tell", "data"),
+        Edge("frame", "captured_at", "steps.tell", "data", "at"),
+        Edge("steps.people", "detections", "steps.tell", "data", "count"),
         Edge("steps.people", "detections", "steps.tell", "when"),
         Edge("steps.crops", "", "steps.tell", "when"),
         Edge("steps.look", "found", "outputs", "found"),
@@ -84,6 +84,7 @@ def test_a_label_names_output_and_input_once_if_they_are_called_the_same() -> No
     assert Edge("a", "images", "b", "image").label == "images → image"
     assert Edge("a", "image", "b", "image").label == "image"
     assert Edge("a", "", "b", "when").label == "when"
+    assert Edge("a", "total", "b", "data", "in").label == "total → data.in"
 
 
 def test_a_secret_is_not_drawn(load: Callable[..., Plan]) -> None:

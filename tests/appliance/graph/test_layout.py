@@ -120,13 +120,13 @@ def test_an_input_stands_beside_the_first_step_that_takes_it() -> None:
     assert at["s1"] < at["late"] < at["s3"]
 
 
-def test_five_hundred_steps_are_placed_even_if_every_result_goes_to_the_end() -> None:
-    plain = chain(500)
-    end = Node("end", "outputs", "end", takes=tuple(Port(f"o{i}") for i in range(500)))
-    edges = tuple(Edge(f"s{i}", "b", "end", f"o{i}") for i in range(500))
+def test_a_long_chain_is_placed_even_if_every_result_goes_to_the_end() -> None:
+    plain = chain(250)
+    end = Node("end", "outputs", "end", takes=tuple(Port(f"o{i}") for i in range(250)))
+    edges = tuple(Edge(f"s{i}", "b", "end", f"o{i}") for i in range(250))
     layout = layout_of(Diagram("w", (*plain.nodes, end), (*plain.edges, *edges)))
-    assert len(layout.boxes) == 501
-    assert layout.width < 501 * 400
+    assert len(layout.boxes) == 251
+    assert layout.width < 251 * 400
 
 
 def test_nothing_is_a_layout_too() -> None:
