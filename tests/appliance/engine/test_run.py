@@ -1,16 +1,19 @@
 """A plan at work: what runs, what is absent, what fails, and what one turn leaves to the next."""
 
+import gc
+import resource
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from appliance.engine.errors import StepError
+from appliance.engine.errors import InputError, StepError
 from appliance.engine.plan import Plan, load_plan
 from appliance.engine.run import Run, no_time
 from appliance.engine.testing import EPOCH_S, FixedHost, frame
-from appliance.engine.turn import StepTime
+from appliance.engine.turn import StepTime, Turn
 from blocks.block import Host, Manifest, Origin, block
 from blocks.data import Frame, Moment
 
@@ -305,8 +308,7 @@ def test_nobody_has_to_measure() -> None:
 
 def start_bare(plan: Plan, timer: Callable[[], float] = no_time) -> Run:
     """A run on a host of which nothing is asked."""
-    host: Host = object()  # type: ignore[assignment]  # no block here takes one
-    return plan.start({}, host, Origin("", "", "gate", ""), timer)
+    return plan.start({}, no_host(), Origin("", "", "gate", ""), timer)
 
 
 class Nothing(Manifest):
@@ -354,3 +356,324 @@ outputs: {after: $steps.end.after}
     # The third camera never had a frame, and is not waited for.
     assert yard.stop(frame()).outputs == {"after": 3}
     assert dark.times[0].runs == 0
+
+
+def moment(at_s: float) -> Moment:
+    """A time on the camera of the frames, without a picture."""
+    return Moment("gate", at_s, EPOCH_S + at_s)
+
+
+TICKING = """
+    - {name: keep, type: keep@1, value: $frame.sequence, every_s: 10}
+    - {name: after, type: add@1, a: $steps.keep.total, b: $steps.keep.seen}
+    - {name: beside, type: count@1}
+    - {name: note, type: note@1, data: {total: $steps.keep.total, camera: $frame.camera}}
+    - {name: out, type: send@1, data: {total: $steps.keep.total}}
+    - {name: time, type: row@1, row: {at: $frame.captured_at, n: $frame.sequence},
+       when: steps.after.value > 0}
+    outputs: {total: $steps.keep.total, after: $steps.after.value, beside: $steps.beside.total,
+              row: $steps.time.row}
+"""
+
+
+def test_a_tick_runs_what_is_due_and_what_takes_something_from_it(
+    start: Starter, steps: Around
+) -> None:
+    run = start(steps(TICKING))
+    assert run.next_at(moment(0.0)) == 10.0
+    assert run.turn(frame(5.0, sequence=4)).outputs == {"beside": 1}
+    early = run.tick(moment(9.0))
+    assert (early.outputs, early.events, early.failures) == ({}, (), ())
+    now = moment(20.0)
+    turn = run.tick(now)
+    assert turn.moment is now
+    assert turn.outputs == {
+        "total": 4.0,
+        "after": 6.0,
+        "row": {"at": datetime.fromtimestamp(EPOCH_S + 20, UTC)},
+    }
+    assert [(event.type, event.time, dict(event.data)) for event in turn.events] == [
+        ("noted", EPOCH_S + 20, {"total": 4.0, "camera": "gate"})
+    ]
+    assert run.next_at(now) == 30.0
+
+
+def test_of_several_ticks_the_first_is_due(start: Starter, steps: Around) -> None:
+    run = start(
+        steps("""
+        - {name: slow, type: keep@1, value: 1, every_s: 10}
+        - {name: fast, type: keep@1, value: 1, every_s: 3}
+        - {name: never, type: keep@1, value: 1}
+        outputs: {slow: $steps.slow.seen, fast: $steps.fast.seen, never: $steps.never.seen}
+        """)
+    )
+    assert run.next_at(moment(0.0)) == 3.0
+    assert run.tick(moment(3.0)).outputs == {"fast": 1}
+    assert run.tick(moment(10.0)).outputs == {"slow": 1, "fast": 2}
+
+
+def test_who_has_nothing_to_do_is_never_due(start: Starter, steps: Around) -> None:
+    run = start(steps("- {name: keep, type: keep@1, value: 1}"))
+    assert (run.next_at(moment(0.0)), run.awake_until) == (None, None)
+
+
+def test_every_frame_is_asked_for_until_the_latest_time_of_all(
+    start: Starter, steps: Around
+) -> None:
+    run = start(
+        steps("""
+        - {name: a, type: keep@1, value: 1, awake_s: 3}
+        - {name: b, type: keep@1, value: 1, awake_s: 7}
+        - {name: c, type: keep@1, value: 1}
+        """)
+    )
+    assert run.awake_until == 7.0
+
+
+def test_a_command_is_given_to_its_step_and_runs_what_hangs_on_it(
+    start: Starter, steps: Around
+) -> None:
+    run = start(steps(TICKING.replace(", every_s: 10", "")))
+    run.turn(frame(sequence=4))
+    silent = run.command("keep", "reset", 7.0, moment(1.0))
+    assert (silent.outputs, silent.events) == ({}, ())
+    told = run.command("keep", "tell", None, moment(2.0))
+    assert told.outputs["total"] == 7.0
+    assert "beside" not in told.outputs
+    assert [event.type for event in told.events] == ["noted"]
+
+
+@pytest.mark.parametrize(
+    ("step", "name", "sentence"),
+    [
+        ("kep", "tell", "there is no step 'kep' that takes commands (did you mean 'keep'?)"),
+        ("beside", "tell", "there is no step 'beside' that takes commands (there is keep)"),
+        ("keep", "rest", "step 'keep' has no command 'rest' (did you mean 'reset'?)"),
+    ],
+)
+def test_a_command_that_does_not_exist_is_refused(
+    step: str, name: str, sentence: str, start: Starter, steps: Around
+) -> None:
+    with pytest.raises(InputError) as caught:
+        start(steps(TICKING)).command(step, name, None, moment(0.0))
+    assert str(caught.value) == sentence
+
+
+def test_a_workflow_without_commands_says_so(start: Starter, steps: Around) -> None:
+    run = start(steps("- {name: a, type: constant@1}"))
+    with pytest.raises(InputError, match=r"\(this workflow has none\)$"):
+        run.command("a", "tell", None, moment(0.0))
+
+
+def test_at_the_stop_what_was_held_back_comes_out(start: Starter, steps: Around) -> None:
+    run = start(steps(TICKING))
+    run.turn(frame(sequence=4))
+    turn = run.stop(moment(2.0))
+    assert turn.outputs["total"] == 4.0
+    assert "beside" not in turn.outputs
+    assert [(event.type, dict(event.data)) for event in turn.events] == [
+        ("noted", {"total": 4.0, "camera": "gate"})
+    ]
+
+
+@pytest.mark.parametrize("what", ["tick", "command", "stop"])
+def test_a_turn_without_a_frame_that_raises_is_a_failure_and_loses_what_hangs_on_it(
+    what: str, start: Starter, steps: Around
+) -> None:
+    run = start(steps(TICKING.replace("every_s: 10", f"every_s: 10, raises: {what}")))
+    turn = turn_without_frame(run, what)
+    assert [(f.step, str(f.error)) for f in turn.failures] == [("keep", f"{what} is broken")]
+    assert (turn.outputs, turn.events) == ({}, ())
+
+
+@pytest.mark.parametrize("what", ["tick", "command", "stop"])
+def test_a_step_that_says_stop_ends_a_turn_without_a_frame(
+    what: str, start: Starter, steps: Around
+) -> None:
+    run = start(
+        steps(TICKING.replace("every_s: 10", f"every_s: 10, on_error: stop, raises: {what}"))
+    )
+    with pytest.raises(StepError) as caught:
+        turn_without_frame(run, what)
+    assert str(caught.value) == (
+        f"step keep, camera gate, no frame: RuntimeError: {what} is broken"
+    )
+
+
+def turn_without_frame(run: Run, what: str) -> Turn:
+    if what == "command":
+        return run.command("keep", "tell", None, moment(10.0))
+    return run.tick(moment(10.0)) if what == "tick" else run.stop(moment(10.0))
+
+
+def test_a_step_after_a_tick_that_raises_fails_alone(start: Starter, steps: Around) -> None:
+    run = start(
+        steps("""
+        - {name: keep, type: keep@1, value: 1, every_s: 10}
+        - {name: broken, type: fail@1, when: steps.keep.seen > 0}
+        - {name: after, type: add@1, a: $steps.broken.total}
+        - {name: note, type: note@1, data: {n: $steps.keep.seen}}
+        """)
+    )
+    turn = run.tick(moment(10.0))
+    assert [failure.step for failure in turn.failures] == ["broken"]
+    assert [dict(event.data) for event in turn.events] == [{"n": 1}]
+
+
+def test_a_tick_runs_once_for_each_of_what_it_leads_to(start: Starter, steps: Around) -> None:
+    run = start(
+        steps("""
+        - {name: keep, type: keep@1, value: $frame.sequence, every_s: 10}
+        - {name: parts, type: split@1, count: 2, start: $steps.keep.total}
+        - {name: note, type: note@1, data: {v: $steps.parts.values}}
+        outputs: {parts: $steps.parts.values}
+        """)
+    )
+    run.turn(frame(sequence=4))
+    turn = run.tick(moment(20.0))
+    assert turn.outputs == {"parts": (4.0, 5.0)}
+    assert [dict(event.data) for event in turn.events] == [{"v": 4.0}, {"v": 5.0}]
+
+
+def test_a_step_inside_of_another_workflow_ticks_too(start: Starter, steps: Around) -> None:
+    sub = """
+        version: 1
+        name: s
+        inputs: {n: {type: number}}
+        steps:
+        - {name: keep, type: keep@1, value: $inputs.n, every_s: 10}
+        - {name: note, type: note@1, data: {total: $steps.keep.total}}
+        outputs: {total: $steps.keep.total}
+    """
+    run = start(
+        steps("""
+        - {name: s, type: workflow, workflow: s.yaml, n: $frame.sequence}
+        - {name: note, type: note@1, data: {twice: "= steps.s.total * 2"}}
+        """),
+        {"s.yaml": sub},
+    )
+    run.turn(frame(sequence=4))
+    turn = run.tick(moment(20.0))
+    assert [(event.subject, dict(event.data)) for event in turn.events] == [
+        ("s/note", {"total": 4.0}),
+        ("note", {"twice": 8.0}),
+    ]
+
+
+SHARED = """
+    - {name: site, type: site@1, value: $frame.sequence}
+    - {name: after, type: add@1, a: $steps.site.total}
+    - {name: own, type: count@1}
+    - {name: out, type: note@1, data: {total: $steps.site.total}}
+    outputs: {total: $steps.site.total, after: $steps.after.value, own: $steps.own.total}
+"""
+
+
+class HeldLock:
+    """A lock that counts how often it was taken, and says whether it is held."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+        self.held = False
+
+    def __enter__(self) -> None:
+        assert not self.held
+        self.taken += 1
+        self.held = True
+
+    def __exit__(self, *error: object) -> None:
+        self.held = False
+
+
+def test_what_stands_for_all_cameras_is_one_for_all_lanes(plan: Planner, steps: Around) -> None:
+    made = plan(steps(SHARED))
+    assert made.shared == {"site", "after", "out"}
+    lock, host = HeldLock(), no_host()
+    shared = made.share({}, host, Origin("", "yard", "a", ""), lock)
+    lanes = [
+        made.start({}, host, Origin("", "yard", name, ""), shared=shared) for name in ("a", "b")
+    ]
+    outputs = [lanes[i % 2].turn(frame(sequence=10 + i)).outputs for i in range(3)]
+    assert outputs == [
+        {"total": 10.0, "after": 20.0, "own": 1},
+        {"total": 21.0, "after": 31.0, "own": 1},
+        {"total": 33.0, "after": 43.0, "own": 2},
+    ]
+    assert (lock.taken, lock.held) == (3, False)
+    ((_, block),) = [(step, block) for step, block in shared.blocks if step.name == "site"]
+    assert block.camera == "*"
+    assert [time.step for time in lanes[0].times] == ["own", "site", "after", "out"]
+
+
+def test_the_state_of_what_stands_for_all_cameras_is_that_of_the_shared(
+    plan: Planner, steps: Around
+) -> None:
+    made, host = plan(steps(SHARED)), no_host()
+    shared = made.share({}, host, Origin("", "yard", "a", ""))
+    run = made.start({}, host, Origin("", "yard", "a", ""), shared=shared)
+    run.turn(frame(sequence=4))
+    assert run.state() == {}
+    ((step, state),) = shared.state().items()
+    assert (step, state.model_dump()) == ("site", {"total": 4.0, "seen": 1})
+    again = made.share({}, host, Origin("", "yard", "a", ""))
+    assert again.restore(shared.stored_state()) == ()
+    assert again.state() == shared.state()
+
+
+def test_the_lock_is_held_in_turns_without_a_frame_too(plan: Planner, steps: Around) -> None:
+    made, host, lock = plan(steps(SHARED)), no_host(), HeldLock()
+    shared = made.share({}, host, Origin("", "yard", "a", ""), lock)
+    run = made.start({}, host, Origin("", "yard", "a", ""), shared=shared)
+    turn = run.tick(moment(1.0))
+    assert turn.outputs == {"total": 0.0, "after": 10.0}
+    assert [dict(event.data) for event in turn.events] == [{"total": 0.0}]
+    assert lock.taken >= 1
+    assert run.stop(moment(2.0)).outputs == {}
+
+
+def test_an_error_in_what_is_shared_gives_the_lock_back(plan: Planner, steps: Around) -> None:
+    lines = """
+        - {name: site, type: site@1, value: 1}
+        - {name: broken, type: fail@1, when: steps.site.seen > 0, on_error: stop}
+    """
+    made, host, lock = plan(steps(lines)), no_host(), HeldLock()
+    shared = made.share({}, host, Origin("", "yard", "a", ""), lock)
+    run = made.start({}, host, Origin("", "yard", "a", ""), shared=shared)
+    with pytest.raises(StepError):
+        run.turn(frame())
+    assert not lock.held
+
+
+def test_many_turns_leave_nothing_behind(start: Starter, steps: Around) -> None:
+    run = start(
+        steps("""
+        - {name: parts, type: split@1, count: 2}
+        - {name: twice, type: double@1, value: $steps.parts.values, when: item < 9}
+        - {name: sum, type: sum@1, values: $steps.twice.value}
+        - {name: keep, type: keep@1, value: $steps.sum.value}
+        - {name: broken, type: fail@1}
+        outputs: {total: $steps.keep.total, row: {n: $frame.sequence}}
+        """)
+    )
+    given = frame()
+    for _ in range(4_000):
+        run.turn(given)
+    gc.collect()
+    before = (resident_bytes(), len(gc.get_objects()))
+    for _ in range(16_000):
+        run.turn(given)
+    gc.collect()
+    after = (resident_bytes(), len(gc.get_objects()))
+    assert after[0] - before[0] < 4_000_000
+    assert after[1] - before[1] < 500
+
+
+def resident_bytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+    return pages * resource.getpagesize()
+
+
+def no_host() -> Host:
+    """A host of which nothing is asked."""
+    host: Host = object()  # type: ignore[assignment]  # no block here takes one
+    return host
