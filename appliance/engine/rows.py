@@ -1,5 +1,6 @@
 """Where a step finds its values: in the slots of the turn, or in a row made for each element."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,27 +39,27 @@ def axis_name(step: str) -> str:
     return f"axis.{step}"
 
 
-class Row:
+class Row(ABC):
     """Where the values of a step are when it is called."""
 
     def __init__(self) -> None:
         self.built: list[tuple[int, Build]] = []
 
+    @abstractmethod
     def value(self, value: Value) -> int:
         """The place of a value."""
-        raise NotImplementedError
 
+    @abstractmethod
     def collected(self, value: Value, *, keeps_holes: bool) -> int:
         """The place of a value that is collected along its last axis."""
-        raise NotImplementedError
 
+    @abstractmethod
     def constant(self, value: Any) -> int:
         """The place of a value that never changes."""
-        raise NotImplementedError
 
+    @abstractmethod
     def slot(self, slot: int) -> int:
         """The place of a slot of the turn that is the same for all."""
-        raise NotImplementedError
 
     def made(self, make: Build) -> int:
         """The place of a value that is made of others before the call."""
@@ -66,9 +67,9 @@ class Row:
         self.built.append((place, make))
         return place
 
+    @abstractmethod
     def position(self) -> int:
         """The place of the element's number in its group, where the step runs once for each."""
-        raise NotImplementedError
 
     def each(self, *, batch: tuple[bool, ...] | None) -> Each | None:
         """How rows are made, where the step runs once for each."""
@@ -94,6 +95,10 @@ class SlotsRow(Row):
     def constant(self, value: Any) -> int:
         """The place of a value that never changes."""
         return self._wiring.constant(value)
+
+    def position(self) -> int:
+        """The place of the number 0: the step runs once."""
+        return self.constant(0.0)
 
     def collected(self, value: Value, *, keeps_holes: bool) -> int:
         """The place of a value that is collected along its last axis."""
