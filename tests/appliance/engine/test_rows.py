@@ -15,7 +15,8 @@ def test_the_slots_are_the_row_of_a_step_that_runs_once() -> None:
     slot = wiring.slot("steps.a.x")
     assert (row.value(Value(slot, float)), row.slot(FRAME_SLOT)) == (slot, FRAME_SLOT)
     assert wiring.template({})[row.constant(5)] == 5
-    assert wiring.template({})[row.position()] == 0.0
+    first = row.position()
+    assert wiring.template({})[first] == 0.0
     assert row.each(batch=None) is None
 
 
