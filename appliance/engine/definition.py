@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from appliance.engine.annotations import INPUT_TYPES
 from appliance.engine.document import Document, read_document
-from appliance.engine.errors import DefinitionError, Problem
+from appliance.engine.errors import MOST_PROBLEMS, DefinitionError, Problem
 from appliance.engine.sources import NOTHING_OUTSIDE, Sources
 from appliance.engine.validation import problems_of, shown, strict
 
@@ -164,6 +164,8 @@ def parse_definition(
         DefinitionError: it is no YAML at all, or no workflow.
     """
     document = read_document(text, path, sources, problems)
+    if len(problems) >= MOST_PROBLEMS:
+        raise DefinitionError(document.discreet(problems))
     if not isinstance(document.data, dict):
         what = f"this must be a mapping, not {shown(document.data)}"
         raise DefinitionError(document.discreet([*problems, Problem(document.mark(()), "", what)]))
@@ -171,9 +173,9 @@ def parse_definition(
     try:
         strict(DefinitionModel, document.data)
     except ValidationError as error:
-        problems += problems_of(error, document, DefinitionModel)
+        problems.extend(problems_of(error, document, DefinitionModel))
     definition = _readable(document.data)
-    problems += _duplicate_names(definition, document)
+    problems.extend(_duplicate_names(definition, document)[:MOST_PROBLEMS])
     return definition, document
 
 

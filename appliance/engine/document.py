@@ -7,12 +7,19 @@ in the given sources.
 """
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
-from appliance.engine.errors import DefinitionError, Mark, Problem
+from appliance.engine.errors import (
+    MOST_PROBLEMS,
+    DefinitionError,
+    Mark,
+    Problem,
+    TooManyProblemsError,
+)
 from appliance.engine.redaction import Redaction
 from appliance.engine.scalars import Piece, has_references, pieces, plain_scalar
 from appliance.engine.sources import NOTHING_OUTSIDE, Sources, Verbatim
@@ -28,7 +35,7 @@ from appliance.engine.syntax import (
 
 Path = tuple[str | int, ...]
 
-MOST_VALUES = 100_000
+MOST_VALUES = 50_000
 # Each is looked for in each problem.
 MOST_HIDDEN = 1_000
 
@@ -102,7 +109,7 @@ def read_document(
     node, lines = compose(text, path)
     document = _Walk(lines, sources).document(node)
     if problems is not None:
-        problems += document.refusals
+        problems.extend(document.refusals)
     elif document.refusals:
         raise DefinitionError(document.refusals)
     return document
@@ -126,7 +133,9 @@ class _Walk:
 
     def document(self, node: yaml.Node) -> Document:
         path = self._lines.path
-        data = self._value(node, ())
+        data = None
+        with suppress(TooManyProblemsError):
+            data = self._value(node, ())
         redaction = Redaction(self._hidden)
         refusals = [
             redaction.problem(Problem(mark, dotted(with_step_name(place, data)), what))
@@ -302,6 +311,8 @@ class _Walk:
     def _refuse(self, mark: Mark, path: Path, what: str) -> None:
         # Put into words at the end: only then the names of the steps are read.
         self._refused.append((mark, path, what))
+        if len(self._refused) >= MOST_PROBLEMS:
+            raise TooManyProblemsError
 
 
 def _is_open(path: Path) -> bool:

@@ -14,7 +14,14 @@ from pydantic import ValidationError
 from appliance.engine.annotations import is_of
 from appliance.engine.definition import STEP_KEYS, Definition, Step, parse_definition
 from appliance.engine.document import Document, Path
-from appliance.engine.errors import DefinitionError, InputError, Mark, Problem, suggestion
+from appliance.engine.errors import (
+    DefinitionError,
+    InputError,
+    Mark,
+    Problem,
+    TooManyProblemsError,
+    suggestion,
+)
 from appliance.engine.expressions import ExpressionError
 from appliance.engine.names import KnownNames, unknown_block
 from appliance.engine.scopes import (
@@ -36,7 +43,7 @@ from blocks.block import BlockType, Parameter
 from blocks.data import Image
 
 DEEPEST = 8
-MOST_STEPS = 5_000
+MOST_STEPS = 2_000
 
 
 class Drafts:
@@ -49,12 +56,14 @@ class Drafts:
         self._sources = sources
         self._problems = problems
         self._files: dict[str, Sub | None] = {}
+        self.documents: list[Document] = []
         self.scopes: list[Scope] = []
         self.all: list[Draft] = []
         self.producers: dict[str, str] = {}
 
     def read(self, definition: Definition, document: Document) -> Scope:
         """Add the steps of the main file; its scope."""
+        self.documents.append(document)
         images = frozenset(n for n, s in definition.inputs.items() if s.annotation is Image)
         held = {n: Reference(f"inputs.{n}") for n in definition.inputs if n not in images}
         self._defaults = {
@@ -103,7 +112,7 @@ class Drafts:
             seen.add(step.name)
             if face is None:
                 self._check_names(scope, step)
-            elif len(self.all) <= MOST_STEPS:
+            else:
                 self._read(Draft(scope, step, face, ("steps", step.index)), subs, outside.chain)
         return scope
 
@@ -140,8 +149,8 @@ class Drafts:
         if len(self.all) == MOST_STEPS:
             what = f"with all that run in it this workflow has more than {MOST_STEPS:,} steps"
             self._refuse(draft.scope.document.mark(draft.path), draft.where, what)
-        if len(self.all) <= MOST_STEPS:
-            self.all.append(draft)
+            raise TooManyProblemsError
+        self.all.append(draft)
 
     def _face(
         self, step: Step, document: Document, chain: tuple[str, ...], subs: dict[str, Sub]
@@ -206,6 +215,7 @@ class Drafts:
         except DefinitionError as error:
             self._problems += error.problems
             return None
+        self.documents.append(sub.document)
         self._problems += problems
         return sub
 
@@ -307,7 +317,9 @@ class Drafts:
                 return self._computed(draft, text, at, setting, held)
             where = draft.where_of(setting) if setting is not None else ""
             name = (
-                self.find(scope, text, at, where) if setting is not None else _quietly(scope, text)
+                self.find(scope, text, at, where)
+                if setting is not None
+                else scope.names.named(text)
             )
             if name is None:
                 opened.append(text)
@@ -357,7 +369,7 @@ class Drafts:
         texts += [f"={draft.step.when}"] if draft.step.when is not None else []
         for text in texts:
             if is_selector(text):
-                name = _quietly(scope, text)
+                name = scope.names.named(text)
                 names: tuple[str, ...] = (name,) if name else ()
                 asked: tuple[str, ...] = ()
             else:
@@ -373,13 +385,6 @@ def _names_in(scope: Scope, text: str) -> tuple[tuple[str, ...], tuple[str, ...]
         return scope.language.names(text)
     except ExpressionError:
         return (), ()
-
-
-def _quietly(scope: Scope, text: str) -> str | None:
-    try:
-        return scope.names.find(text)
-    except ValueError:
-        return None
 
 
 def _holds_open(tree: Any) -> bool:

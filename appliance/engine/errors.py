@@ -1,11 +1,19 @@
 """What can be wrong with a workflow, in words and with its place in the file."""
 
 import difflib
+from bisect import bisect
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from functools import lru_cache
+from typing import Literal, Self
 
 MOST_LISTED = 12
+MOST_PROBLEMS = 200
+"""So many are told at once; with that many nobody reads on, and a file can be made of mistakes."""
+
+# Of more names than this only those are compared in full that begin or end like the word.
+_MANY_NAMES = 100
+_NEIGHBOURS = 5
 
 Severity = Literal["error", "warning", "note"]
 
@@ -67,6 +75,32 @@ def _in_file_order(problems: Iterable[Problem]) -> Sequence[Problem]:
     return sorted(found, key=lambda p: (paths.index(p.mark.path), p.mark.line, p.mark.column))
 
 
+class TooManyProblemsError(WorkflowError):
+    """So many things are wrong that no more are looked for."""
+
+
+class Problems(list[Problem]):
+    """The problems of a file while it is checked.
+
+    Raises:
+        TooManyProblemsError: by each way to add to it, where there are MOST_PROBLEMS.
+    """
+
+    def append(self, problem: Problem) -> None:
+        """Add one."""
+        super().append(problem)
+        self._stop_if_full()
+
+    def __iadd__(self, problems: Iterable[Problem]) -> Self:  # type: ignore[override,misc]  # a list takes any iterable
+        self.extend(problems)
+        self._stop_if_full()
+        return self
+
+    def _stop_if_full(self) -> None:
+        if len(self) >= MOST_PROBLEMS:
+            raise TooManyProblemsError
+
+
 class InputError(WorkflowError):
     """A value given to a workflow from outside that does not fit its inputs."""
 
@@ -85,8 +119,25 @@ class StepError(WorkflowError):
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The one of the known words that was probably meant."""
-    near = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)
+    names = sorted(known)
+    if len(names) > _MANY_NAMES:
+        names = _neighbours(word, tuple(names))
+    near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     return near[0] if near else None
+
+
+def _neighbours(word: str, names: tuple[str, ...]) -> list[str]:
+    """The names that stand next to the word in the order of their beginnings, and of their ends."""
+    backward = _by_their_ends(names)
+    i, j = bisect(names, word), bisect(backward, word[::-1])
+    found = {*names[max(i - _NEIGHBOURS, 0) : i + _NEIGHBOURS]}
+    found |= {n[::-1] for n in backward[max(j - _NEIGHBOURS, 0) : j + _NEIGHBOURS]}
+    return sorted(found)
+
+
+@lru_cache(maxsize=4)
+def _by_their_ends(names: tuple[str, ...]) -> list[str]:
+    return sorted(name[::-1] for name in names)
 
 
 def suggestion(word: str, known: Iterable[str], if_none: str = "") -> str:

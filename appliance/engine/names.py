@@ -54,6 +54,14 @@ class KnownNames:
             return None
         raise ValueError(self._unknown(selector))
 
+    def named(self, text: str) -> str | None:
+        """The dotted name a selector stands for; None if it names nothing that is known."""
+        try:
+            name = str(parse_selector(text))[1:]
+        except ValueError:
+            return None
+        return name if name in self.types else None
+
     def leaves_open(self, sentence: str) -> bool:
         """Whether a sentence is about an output of a step whose block nobody knows."""
         steps = [f"'steps.{name}." for name in self._unread]

@@ -15,7 +15,15 @@ from appliance.engine.binding import Misfit, misfits_of_inputs, misfits_of_setti
 from appliance.engine.definition import Definition, parse_definition
 from appliance.engine.document import Document
 from appliance.engine.drafts import Drafts
-from appliance.engine.errors import DefinitionError, InputError, Mark, Problem
+from appliance.engine.errors import (
+    MOST_PROBLEMS,
+    DefinitionError,
+    InputError,
+    Mark,
+    Problem,
+    Problems,
+    TooManyProblemsError,
+)
 from appliance.engine.order import in_order
 from appliance.engine.rows import axis_name
 from appliance.engine.run import Run, Shared, Slotted, no_time
@@ -266,18 +274,22 @@ def make_plan(
     Raises:
         DefinitionError: everything that is wrong with it.
     """
-    problems = [] if problems is None else problems
-    problems += _wrong_defaults(definition, document)
+    problems = Problems(problems or ())
     drafts = Drafts(blocks, sources, problems)
-    scope = drafts.read(definition, document)
-    planner = StepPlanner(Wiring(), drafts, problems)
-    steps = [planner.plan(draft) for draft in in_order(drafts.all, problems)]
-    outputs = _outputs(scope, planner, drafts)
-    shared = shared_steps(steps, problems)
+    try:
+        scope = drafts.read(definition, document)
+        problems += _wrong_defaults(definition, document)
+        planner = StepPlanner(Wiring(), drafts, problems)
+        steps = [planner.plan(draft) for draft in in_order(drafts.all, problems)]
+        outputs = _outputs(scope, planner, drafts)
+        shared = shared_steps(steps, problems)
+    except TooManyProblemsError:
+        if len(problems) >= MOST_PROBLEMS:
+            what = f"of all that is wrong only the first {MOST_PROBLEMS} problems are told"
+            problems.insert(0, Problem(document.mark(()), "", what))
     # A file that runs as a step several times is wrong once.
     found = list(dict.fromkeys(problems))
-    documents = tuple({id(s.document): s.document for s in drafts.scopes}.values())
-    for read in documents:
+    for read in drafts.documents:
         found = read.discreet(found)
     if found:
         raise DefinitionError(found)
@@ -286,7 +298,7 @@ def make_plan(
     return Plan(
         definition,
         document,
-        documents,
+        tuple(drafts.documents),
         tuple(ordered),
         outputs,
         planner.wiring,

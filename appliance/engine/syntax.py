@@ -10,7 +10,7 @@ import yaml
 
 from appliance.engine.errors import DefinitionError, Mark, Problem
 
-LONGEST_TEXT = 1_000_000
+LONGEST_TEXT = 250_000
 DEEPEST = 50
 LONGEST_EXCERPT = 200
 TOO_DEEP = f"this is nested more than {DEEPEST} levels deep"
@@ -52,8 +52,11 @@ class Lines:
     def mark(self, place: Any) -> Mark:
         """The place where a node or an error of libyaml stands, with its line."""
         line, column = place.line, place.column
-        excerpt = self._lines[line][:LONGEST_EXCERPT] if line < len(self._lines) else ""
-        return Mark(self.path, line + 1, column + 1, excerpt)
+        if line >= len(self._lines):
+            # To libyaml a text that breaks off goes on in one more line.
+            line = len(self._lines) - 1
+            column = len(self._lines[line])
+        return Mark(self.path, line + 1, column + 1, self._lines[line][:LONGEST_EXCERPT])
 
 
 def compose(text: str, path: str) -> tuple[yaml.Node, Lines]:

@@ -9,7 +9,13 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from appliance.engine.document import Document, Path, dotted, with_step_name
-from appliance.engine.errors import DefinitionError, Problem, nearest, suggestion
+from appliance.engine.errors import (
+    MOST_PROBLEMS,
+    DefinitionError,
+    Problem,
+    nearest,
+    suggestion,
+)
 from appliance.engine.sources import Verbatim
 
 M = TypeVar("M", bound=BaseModel)
@@ -48,7 +54,8 @@ def problems_of(
     `prefix` is the path at which the validated data stands; `model` tells the known keys. What is
     due to fields that are not set yet, or may be, is left out.
     """
-    return [problem_of(details, document, model, prefix) for details in faults(error, unset)]
+    found = faults(error, unset)[:MOST_PROBLEMS]
+    return [problem_of(details, document, model, prefix) for details in found]
 
 
 def faults(error: ValidationError, unset: Collection[str] = ()) -> list[ErrorDetails]:

@@ -220,7 +220,7 @@ def test_what_is_wrong_is_said_with_its_place(old: str, new: str, text: str) -> 
     [
         ("[]", "w.yaml:1:1: this must be a mapping, not a list\n     1 | []\n       | ^"),
         ("5", "w.yaml:1:1: this must be a mapping, not 5\n     1 | 5\n       | ^"),
-        ("---", "w.yaml:2:1: this must be a mapping, not nothing"),
+        ("---", "w.yaml:1:4: this must be a mapping, not nothing\n     1 | ---\n       |    ^"),
         (
             "version: 1\nname: w\nsteps: []",
             "w.yaml:3:8: steps: this needs at least 1 entry, not 0\n"

@@ -453,12 +453,15 @@ def test_a_long_chain_of_files_is_refused() -> None:
 
 
 def test_included_files_share_the_bounds_of_the_outer_one() -> None:
-    many = f"[{', '.join('x' * 60_000)}]"
+    many = f"[{', '.join('x' * (MOST_VALUES * 3 // 4))}]"
     with pytest.raises(DefinitionError, match=f"comes to more than {MOST_VALUES:,} values"):
         found("[!include many, !include many]", {"many": many})
     comment = "x #" + "#" * (LONGEST_TEXT - 3)
     with pytest.raises(DefinitionError, match=f"comes to more than {MOST_VALUES:,} values"):
-        found(f"[{', '.join(['!include comment'] * 11)}]", {"comment": comment})
+        found(
+            f"[{', '.join(['!include comment'] * (MOST_VALUES * 100 // LONGEST_TEXT + 1))}]",
+            {"comment": comment},
+        )
     deep = "[" * 30 + "]" * 30
     with pytest.raises(DefinitionError, match=f"nested more than {DEEPEST} levels deep"):
         found("[" * 30 + "!include deep" + "]" * 30, {"deep": deep})

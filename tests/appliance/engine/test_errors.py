@@ -83,3 +83,10 @@ def test_the_nearest_word_is_none_where_none_is_near() -> None:
 def test_where_no_word_is_known_that_is_said() -> None:
     assert suggestion("zone", [], " (there is none)") == " (there is none)"
     assert suggestion("zone", [f"n{i}" for i in range(13)], " (there is none)") == ""
+
+
+def test_among_many_names_one_that_begins_or_ends_like_the_word_is_found() -> None:
+    names = [f"{n:05}_gate_{n:05}" for n in range(0, 100_000, 7)]
+    assert nearest("00700_gate_0700", names) == "00700_gate_00700"
+    assert nearest("0700_gate_00700", names) == "00700_gate_00700"
+    assert nearest("zebra", names) is None

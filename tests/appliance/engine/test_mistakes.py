@@ -785,4 +785,4 @@ def test_all_that_runs_in_a_workflow_together_has_a_greatest_number(refusal: Ref
     )
     files = {"a": wide.replace("NEXT", "b"), "b": wide.replace("NEXT", "c"), "c": last}
     told = refusal(ONE + "- {name: a, type: workflow, workflow: a}\n", files)
-    assert told.count("with all that run in it this workflow has more than 5,000 steps") == 1
+    assert told.count("with all that run in it this workflow has more than 2,000 steps") == 1

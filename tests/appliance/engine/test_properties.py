@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -77,3 +78,12 @@ def test_a_workflow_does_what_the_language_says(
     names = sorted(workflow.inputs)
     inputs = {n: float(data.draw(st.integers(0, 9))) for n in names if data.draw(st.booleans())}
     compare(workflow, inputs, sequences)
+
+
+@pytest.mark.long
+@settings(
+    max_examples=5000, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+@given(workflows(), SEQUENCES)
+def test_many_workflows_do_what_the_language_says(workflow: Workflow, sequences: list[int]) -> None:
+    compare(workflow, {}, sequences)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from appliance.engine.errors import DefinitionError
+from appliance.engine.errors import DefinitionError, Mark
 from appliance.engine.syntax import DEEPEST, LONGEST_TEXT, PLAIN, Lines, compose
 
 
@@ -20,11 +20,11 @@ def test_a_text_becomes_a_node_and_lines_for_its_marks() -> None:
     assert (str(mark), mark.excerpt) == ("w:2:3", "- b")
 
 
-def test_a_place_behind_the_last_line_has_no_excerpt() -> None:
+def test_a_place_behind_the_last_line_is_its_end() -> None:
     class Place:
         line, column = 7, 0
 
-    assert Lines("a", "w").mark(Place).excerpt == ""
+    assert Lines("a\nbc", "w").mark(Place) == Mark("w", 2, 3, "bc")
 
 
 def test_a_variable_unquoted_in_brackets_is_explained() -> None:
@@ -105,7 +105,9 @@ def test_characters_that_no_text_has_are_refused() -> None:
 def test_a_nesting_deeper_than_any_use_is_refused_before_it_can_end_the_process(
     opening: str,
 ) -> None:
-    assert f"this is nested more than {DEEPEST} levels deep" in refused(opening * 100_000)
+    assert f"this is nested more than {DEEPEST} levels deep" in refused(
+        opening * (LONGEST_TEXT // len(opening))
+    )
 
 
 def test_a_huge_file_is_refused_unread() -> None:
