@@ -349,7 +349,7 @@ class KeepManifest(Manifest):
     awake_s: float | None = None
     zone: Annotated[str, RESETS] = "all"
     label: str = ""
-    raises: Literal["", "next_at", "tick", "command", "stop"] = ""
+    raises: Literal["", "awake_until", "next_at", "tick", "command", "stop"] = ""
 
 
 class Sums(NamedTuple):
@@ -369,6 +369,7 @@ class Keep:
 
     @property
     def awake_until(self) -> float | None:
+        self._may_raise("awake_until")
         return self._manifest.awake_s
 
     def run(self, value: float) -> Sums | None:
@@ -435,6 +436,7 @@ class Site:
 
 class RefuseManifest(Manifest):
     kind: Literal["value", "lookup"] = "value"
+    level: float | tuple[float, ...] = 0.0
 
 
 @block("refuse@1", RefuseManifest)

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from typing_extensions import TypeAliasType
 
 from appliance.engine.annotations import (
     INPUT_TYPES,
@@ -29,6 +30,14 @@ class Colour(StrEnum):
 
 
 Maybe = float | None
+
+
+def test_what_stands_behind_a_name_is_found() -> None:
+    item = TypeVar("item")
+    plain = TypeAliasType("plain", Annotated[int, "mark"])
+    several = TypeAliasType("several", list[item], type_params=(item,))
+    assert bare(plain) is int
+    assert bare(several[str]) == list[str]
 
 
 def test_what_annotated_adds_is_taken_away() -> None:

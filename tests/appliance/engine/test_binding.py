@@ -7,7 +7,7 @@ import pytest
 from appliance.engine.binding import Misfit
 from appliance.engine.plan import Plan
 
-Planner = Callable[[str], Plan]
+Planner = Callable[..., Plan]
 
 WORKFLOW = """
     version: 1
@@ -128,3 +128,42 @@ def test_an_input_that_is_missing_stands_nowhere(plan: Planner) -> None:
     assert (misfit.path, misfit.unknown, misfit.in_step) == ((), False, "")
     assert str(misfit.problem.mark) == "w.yaml:5:3"
     assert misfit.problem.what == "workflow w needs a value for its input 'model' (a text)"
+
+
+def around(line: str, inputs: str) -> str:
+    """A workflow of one step, with these inputs."""
+    return f"version: 1\nname: w\ninputs: {{{inputs}}}\nsteps:\n- {{name: a, {line}}}\n"
+
+
+def test_what_an_expression_cannot_make_of_an_input_is_told(plan: Planner) -> None:
+    text = around("type: constant@1, value: '= double(inputs.s)'", "s: {type: string}")
+    assert plan(text).misfits({"s": "5"}) == []
+    (misfit,) = plan(text).misfits({"s": "many"})
+    assert (misfit.path, misfit.problem.where) == ((), "steps.a.value")
+    assert str(misfit.problem.mark) == "w.yaml:5:38"
+    assert misfit.problem.what.startswith("'double(inputs.s)' ")
+
+
+def test_what_an_expression_makes_of_an_input_is_checked_as_a_setting(plan: Planner) -> None:
+    text = around("type: constant@1, value: '= inputs.n * 2'", "n: {type: number}")
+    assert [told(misfit) for misfit in plan(text).misfits({"n": 60})] == [
+        ((), "steps.a.value", "this must be at most 100, not 120")
+    ]
+
+
+def test_of_a_setting_that_may_be_of_several_types_the_input_is_told(plan: Planner) -> None:
+    text = around("type: refuse@1, level: $inputs.level", "level: {type: any}")
+    assert plan(text).misfits({"level": [1, 2]}) == []
+    found = plan(text).misfits({"level": {"x": 1}})
+    assert {misfit.path for misfit in found} == {("level",)}
+    assert {misfit.in_step.split(".")[2] for misfit in found} == {"level"}
+
+
+def test_a_setting_inside_of_another_workflow_is_blamed_on_no_input_of_this_one(
+    plan: Planner,
+) -> None:
+    sub = around("type: constant@1, value: $inputs.n", "n: {type: number}")
+    text = around("type: workflow, workflow: s.yaml, n: $inputs.n", "n: {type: number}")
+    (misfit,) = plan(text, {"s.yaml": sub}).misfits({"n": 101})
+    assert told(misfit) == ((), "steps.a.value", "this must be at most 100, not 101")
+    assert str(misfit.problem.mark) == "s.yaml:5:38"

@@ -280,7 +280,10 @@ MISTAKES = [
     ),
     pytest.param(
         HEAD + "- {name: a, type: constant@1, when: '[1, 2][5] > 1'}\n",
-        ["w.yaml:8:38: steps.a.when: '[1, 2][5] > 1' gave UNKNOWN: Index error: index=5 size=2"],
+        [
+            "w.yaml:8:38: steps.a.when: '[1, 2][5] > 1' cannot be worked out: there is no "
+            "element 5 in a list of 2 (the first is 0)"
+        ],
         id="an error that a condition always gives",
     ),
     pytest.param(

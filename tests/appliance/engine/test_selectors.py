@@ -2,7 +2,15 @@
 
 import pytest
 
-from appliance.engine.selectors import Selector, is_selector, parse_selector, unescaped
+from appliance.engine.selectors import (
+    Selector,
+    is_expression,
+    is_selector,
+    parse_selector,
+    selectors_in,
+    unescaped,
+)
+from appliance.engine.sources import Verbatim
 
 
 @pytest.mark.parametrize(
@@ -43,3 +51,24 @@ def test_anything_else_is_not(value: object) -> None:
 
 def test_two_dollars_are_one() -> None:
     assert [unescaped(t) for t in ("$$5", "$$$", "5 $$", "x")] == ["$5", "$$", "5 $$", "x"]
+
+
+@pytest.mark.parametrize("text", ["$inputs.x", "= 1 + 1", "$$5", "==5"])
+def test_a_text_that_came_from_outside_is_nothing_but_a_text(text: str) -> None:
+    given = Verbatim(text)
+    assert not is_selector(given)
+    assert not is_expression(given)
+    assert (unescaped(given), type(unescaped(given))) == (text, str)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [("= 1", True), ("=", True), ("==1", False), ("1", False), (1, False)]
+)
+def test_an_expression_begins_with_one_equals_sign(value: object, expected: bool) -> None:
+    assert is_expression(value) is expected
+
+
+def test_selectors_are_found_with_their_paths() -> None:
+    value = {"a": "$x", "b": ["c", {"d": "$y"}], "e": "$$z", "f": 5, "g": "= h"}
+    assert list(selectors_in(value)) == [(("a",), "$x"), (("b", 1, "d"), "$y")]
+    assert list(selectors_in("$x", ("at",))) == [(("at",), "$x")]

@@ -208,7 +208,8 @@ def test_a_block_whose_many_output_is_none_gives_none_of_it(turn_of: Turned) -> 
         - {name: each, type: list@1, values: "= item > 0 ? [5, 6] : [0]",
            when: present(steps.parts.values)}
         - {name: sums, type: sum@1, values: $steps.each.values}
-        outputs: {sum: $steps.sum.value, each: $steps.each.values, sums: $steps.sums.value}
+        outputs: {none: $steps.none.values, sum: $steps.sum.value, each: $steps.each.values,
+                  sums: $steps.sums.value}
     """)
     assert (turn.outputs, turn.failures) == (
         {"each": (None, (5.0, 6.0)), "sums": (None, 11.0)},
