@@ -397,3 +397,31 @@ def test_a_step_whose_name_is_taken_is_looked_at_as_far_as_it_goes(
         6: ["duplicate", "unknown"],
         7: ["duplicate"],
     }
+
+
+def test_an_expression_with_a_mistake_that_enters_a_workflow_is_told_once(
+    refusal: Refusal, steps: Around
+) -> None:
+    text = steps("- {name: s, type: workflow, workflow: sum.yaml, a: '= 1 +', b: '= nope'}")
+    heads = [line for line in refusal(text, {"sum.yaml": SUM}).splitlines() if ".yaml:" in line]
+    assert [head.split(": ")[1] for head in heads] == ["steps.s.a", "steps.s.b"]
+
+
+def test_a_setting_made_of_several_parts_is_open_while_one_is(start: Starter) -> None:
+    text = """
+        version: 1
+        name: w
+        inputs: {n: {type: number}, texts: {type: list, default: [x]}}
+        steps:
+        - {name: s, type: workflow, workflow: s.yaml, list: [$frame.camera, x], map: {a: [1]}}
+        outputs: {list: $steps.s.list, map: $steps.s.map}
+    """
+    sub = """
+        version: 1
+        name: s
+        inputs: {list: {type: list}, map: {type: object}}
+        steps: [{name: row, type: row@1, row: {l: $inputs.list, m: $inputs.map}}]
+        outputs: {list: $inputs.list, map: $inputs.map, row: $steps.row.row}
+    """
+    run = start(text, {"s.yaml": sub}, n=1)
+    assert run.turn(frame()).outputs == {"list": ["gate", "x"], "map": {"a": [1]}}

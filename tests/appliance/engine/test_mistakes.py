@@ -789,3 +789,10 @@ def test_all_that_runs_in_a_workflow_together_has_a_greatest_number(refusal: Ref
     files = {"a": wide.replace("NEXT", "b"), "b": wide.replace("NEXT", "c"), "c": last}
     told = refusal(ONE + "- {name: a, type: workflow, workflow: a}\n", files)
     assert told.count("with all that run in it this workflow has more than 2,000 steps") == 1
+
+
+def test_of_very_many_mistakes_only_the_first_are_told(refusal: Refusal) -> None:
+    text = HEAD + "".join(f"- {{name: s{i}, type: add@1, a: $steps.no.x}}\n" for i in range(500))
+    told = [line for line in refusal(text).splitlines() if line.startswith("w.yaml:")]
+    assert told[0] == "w.yaml:1:1: of all that is wrong only the first 200 problems are told"
+    assert 200 <= len(told) <= 202

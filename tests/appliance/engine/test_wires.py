@@ -101,6 +101,7 @@ def test_a_whole_number_is_made_of_what_an_expression_gives(start: Starter) -> N
     [
         ("a: '= steps.one.value +'", "steps.it.a: this is no expression"),
         ("a: 1, b: '= steps.nope.value'", "steps.it.b: unknown name 'steps.nope.value'"),
+        ("a: '= present(steps.nope) ? 1.0 : 2.0'", "steps.it.a: there is no step 'nope'"),
         ("a: 1, b: '= \"text\"'", "'b' takes a number, but this expression gives a text"),
     ],
 )
@@ -145,7 +146,7 @@ def test_of_a_wire_into_a_step_that_nobody_knows_nothing_is_said(
     refusal: Refusal, steps: Around
 ) -> None:
     text = steps("""
-        - {name: lost, type: nothing_like_it@1}
+        - {name: lost, type: nothing_like_it@1, a: "= steps.what.ever", b: 5}
         - {name: it, type: add@1, a: $steps.lost.value, b: "= steps.lost.value * 2"}
         - {name: all, type: sum@1, values: [$steps.lost.value]}
     """)
