@@ -151,10 +151,13 @@ def test_what_an_expression_makes_of_an_input_is_checked_as_a_setting(plan: Plan
     ]
 
 
-def test_of_a_setting_that_may_be_of_several_types_the_input_is_told(plan: Planner) -> None:
+@pytest.mark.parametrize("given", ["hot", {"x": 1}])
+def test_of_a_setting_that_may_be_of_several_types_the_input_is_told(
+    given: object, plan: Planner
+) -> None:
     text = around("type: refuse@1, level: $inputs.level", "level: {type: any}")
     assert plan(text).misfits({"level": [1, 2]}) == []
-    found = plan(text).misfits({"level": {"x": 1}})
+    found = plan(text).misfits({"level": given})
     assert {misfit.path for misfit in found} == {("level",)}
     assert {misfit.in_step.split(".")[2] for misfit in found} == {"level"}
 

@@ -5,7 +5,7 @@ from dataclasses import FrozenInstanceError
 import pytest
 
 from appliance.engine.definition import read_definition
-from appliance.engine.errors import DefinitionError
+from appliance.engine.errors import MOST_PROBLEMS, DefinitionError
 from blocks.data import Image
 
 WHOLE = """\
@@ -280,3 +280,9 @@ def test_a_definition_is_frozen() -> None:
     definition, _ = read_definition(WHOLE, "w.yaml")
     with pytest.raises(FrozenInstanceError):
         definition.name = "other"  # type: ignore[misc]  # on purpose
+
+
+def test_a_file_that_is_made_of_mistakes_is_read_no_further() -> None:
+    with pytest.raises(DefinitionError) as caught:
+        read_definition(WHOLE + "name: w\n" * (MOST_PROBLEMS + 50), "w.yaml")
+    assert len(caught.value.problems) <= MOST_PROBLEMS + 1

@@ -352,7 +352,9 @@ def test_a_mistake_in_an_output_of_it_is_told(
         steps: [{{name: a, type: constant@1}}]
         outputs: {{x: {output}}}
     """
-    told = refusal(steps("- {name: s, type: workflow, workflow: s.yaml}"), {"s.yaml": sub})
+    text = steps("- {name: s, type: workflow, workflow: s.yaml}\noutputs: {x: $steps.s.x}")
+    told = refusal(text, {"s.yaml": sub})
+    assert told.count(".yaml:") == 1
     assert told.startswith(sentence)
 
 

@@ -14,9 +14,9 @@ def test_the_slots_are_the_row_of_a_step_that_runs_once() -> None:
     row = SlotsRow(wiring)
     slot = wiring.slot("steps.a.x")
     assert (row.value(Value(slot, float)), row.slot(FRAME_SLOT)) == (slot, FRAME_SLOT)
-    assert wiring.template({})[row.constant(5)] == 5
-    first = row.position()
-    assert wiring.template({})[first] == 0.0
+    five, first = row.constant(5), row.position()
+    slots = wiring.template({})
+    assert (slots[five], slots[first]) == (5, 0.0)
     assert row.each(batch=None) is None
 
 
