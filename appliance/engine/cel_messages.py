@@ -1,7 +1,7 @@
-"""What CEL says of an expression, in our words, and where in the written text."""
+"""What CEL says of an expression, in our words: where it is wrong, or why it fails."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from appliance.engine.cel_text import ExpressionError, Insertion
 from appliance.engine.errors import suggestion
@@ -11,6 +11,7 @@ _WORDS = {
     "bytes": "bytes",
     "double": "a number",
     "duration": "a duration",
+    "dyn": "a value of any type",
     "int": "a whole number",
     "list": "a list",
     "map": "a mapping",
@@ -19,6 +20,7 @@ _WORDS = {
     "string": "a text",
     "timestamp": "a time",
     "type": "a type",
+    "uint": "a whole number of 0 or more",
     "google.protobuf.Duration": "a duration",
     "google.protobuf.Timestamp": "a time",
 }
@@ -35,10 +37,38 @@ _HINTS = {
     "at: '| '": " (write || for or)",
     "at: '= '": " (write == to compare)",
 }
-_LIMITS = {
-    "recursion": "it is nested deeper than 32 levels: write it flatter, or in several steps",
-    "Iteration budget": "it would go through too many elements: nest fewer loops",
+# At the beginning of a line: CEL quotes the expression, which may say anything, further on.
+_TOO_DEEP = re.compile(
+    r"^(?:[A-Z_]+: )?(?:ERROR: <input>:-1:-1: Exceeded max recursion|Expression recursion limit)",
+    re.MULTILINE,
+)
+_RUNNING_KINDS = {"int64": "int", "null_type": "null", "uint64": "uint"}
+_WRITTEN_AS = {
+    "duration": " (as in 90s or 1h30m)",
+    "timestamp": " (as in 2026-01-31T12:00:00Z)",
 }
+_NEEDED = {
+    "!_": "what ! turns around is neither true nor false",
+    "<jump_condition>": (
+        "what decides (before ?, beside && and ||, in exists() and the like) "
+        "is neither true nor false"
+    ),
+    "<iter_range>": "what map(), exists() and the like go through is neither a list nor a mapping",
+    "@in": "what 'in' looks into is neither a list nor a mapping",
+}
+_FAILURES = {
+    "Applying SELECT to non-message type": "a field is asked of a value that has no fields",
+    "duplicate key in map": "a key stands twice in a mapping",
+    "divide by zero": "a whole number is divided by zero",
+    "modulus by zero": "the remainder (%) of a division by zero is asked for",
+    "integer overflow": "a whole number or a duration gets longer than 64 bits",
+    "unsigned integer overflow": "a whole number like 5u gets below 0, or longer than 64 bits",
+    "malformed UTF-8 bytes": "the bytes given to string() are no text in UTF-8",
+    "timestamp overflow": "a time is not within the years 1 to 9999",
+    "Iteration budget exceeded": "it goes through too many elements: nest fewer loops",
+    "Invalid timezone": "there is no such time zone (as in Europe/Rome, UTC or +02:00)",
+}
+_STATUS = re.compile(r"^[A-Z_]+: | \[[A-Z_]+\]$")
 
 
 def in_our_words(kind: str) -> str:
@@ -70,12 +100,12 @@ class Refusals:
 
     def refusal(self, message: str) -> ExpressionError:
         """CEL's own words in ours; its columns count the compiled text, ours the written one."""
-        limit = next((ours for theirs, ours in _LIMITS.items() if theirs in message), None)
-        if limit is not None:
-            return ExpressionError(f"this is {self._noun}: {limit}")
+        if _TOO_DEEP.search(message):
+            deep = "it is nested deeper than 32 levels: write it flatter, or in several steps"
+            return ExpressionError(f"this is {self._noun}: {deep}")
         match = _MESSAGE.search(message)
         if match is None:
-            what = re.sub(r"^[A-Z_]+: | \[[A-Z_]+\]$", "", (message.splitlines() or [""])[0])
+            what = _without_status(message)
             return ExpressionError(f"this is {self._noun}: {what}")
         offset = self._offset(int(match[1]), int(match[2]))
         what = match[3].replace("Syntax error: ", "")
@@ -139,3 +169,90 @@ def _operands(operator: str, given: str) -> str:
     elif {"int", "double"} <= set(kinds):
         hint = " (write double(…) around the whole number)"
     return " and ".join(in_our_words(kind) for kind in kinds) + hint
+
+
+def failure(message: str) -> str:
+    """Why an expression could not be worked out, from what CEL says of it at run time."""
+    what = _without_status(message)
+    for theirs, ours in _FAILURES_OF:
+        match = theirs.fullmatch(what)
+        if match is not None:
+            return ours(*match.groups())
+    return _FAILURES.get(what, what)
+
+
+def _without_status(message: str) -> str:
+    """The first line of what CEL says, without the names of its status codes."""
+    return _STATUS.sub("", message.partition("\n")[0])
+
+
+def _running(kind: str) -> str:
+    return in_our_words(_RUNNING_KINDS.get(kind, kind))
+
+
+def _element(index: str, size: str) -> str:
+    hint = "" if size == "0" else " (the first is 0)"
+    return f"there is no element {index} in a list of {size}{hint}"
+
+
+def _key(key: str) -> str:
+    if key[:1] in ('"', "'"):
+        # CEL writes a text in these quotes where the others stand in it.
+        key = "'" + re.sub(r'\\(["\\])', r"\1", key[1:-1]) + "'"
+    return f"there is no key {key} (has(…) asks whether there is one)"
+
+
+def _index(kind: str) -> str:
+    hint = " (an index is a whole number: x[int(i)])" if kind == "double" else ""
+    return f"a list has no element that is told by {_running(kind)}{hint}"
+
+
+def _no_container(kind: str) -> str:
+    return f"{_running(kind)} has no elements"
+
+
+def _no_key(kind: str) -> str:
+    return f"{_running(kind)} is no key: keys are texts, whole numbers, true and false"
+
+
+def _conversion(kind: str) -> str:
+    kind = kind.lower()
+    return f"what is given to {kind}() is not {in_our_words(kind)}{_WRITTEN_AS.get(kind, '')}"
+
+
+def _no_overload(operation: str) -> str:
+    """Of `_+_(double, string)`, `(string).matches(double)`, or what stands in `_NEEDED`."""
+    if operation in _NEEDED:
+        return _NEEDED[operation]
+    method = re.fullmatch(r"\((.*?)\)\.(\w+)\((.*)\)", operation)
+    if method is not None:
+        name, given = method[2], ", ".join(kinds for kinds in (method[1], method[3]) if kinds)
+    else:
+        name, _, given = operation.rstrip(")").partition("(")
+    kinds = [_RUNNING_KINDS.get(kind, kind) for kind in given.split(", ")]
+    operator = name.strip("_")
+    return f"'{operator}' does not go with {_operands(operator, ', '.join(kinds))}"
+
+
+def _out_of_range(kind: str) -> str:
+    whole = in_our_words(kind)
+    return f"what is given to {kind}() is too large or too small for {whole}, or not finite"
+
+
+_FAILURES_OF: Sequence[tuple[re.Pattern[str], Callable[..., str]]] = [
+    (re.compile(r"Index error: index=(-?\d+) size=(\d+)"), _element),
+    (re.compile(r"Index error: expected integer type, got (.*)"), _index),
+    (re.compile(r"Key not found in map : (.*)"), _key),
+    (re.compile(r"Invalid container type: '(.*)'"), _no_container),
+    (re.compile(r"Invalid map key type: '(.*)'"), _no_key),
+    (re.compile(r"\w+ out of (u?int)64 range"), _out_of_range),
+    (re.compile(r"cannot convert string to (\w+)"), _conversion),
+    (re.compile(r"[Tt]ype conversion error from '.*' to '(.*)'"), _conversion),
+    (re.compile(r"String to (\w+) conversion failed"), _conversion),
+    (
+        re.compile(r'Duration ".*" (?:above|below) .*'),
+        lambda: "a duration is longer than 10,000 years",
+    ),
+    (re.compile(r"invalid regular expression: (.*)"), "the regular expression is wrong: {}".format),
+    (re.compile(r"No matching overloads found : (.*)"), _no_overload),
+]

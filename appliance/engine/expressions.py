@@ -18,7 +18,7 @@ from typing import Any
 from cel_expr_python import cel
 
 from appliance.engine.annotations import members
-from appliance.engine.cel_messages import Refusals, in_our_words
+from appliance.engine.cel_messages import Refusals, failure, in_our_words
 from appliance.engine.cel_text import (
     ELEMENT,
     LONGEST,
@@ -89,6 +89,8 @@ class Expression:
     def _checked(self, result: Any) -> Any:
         kind = root(result.type())
         plain = result.plain_value()
+        if kind == "ERROR":
+            raise self._not_worked_out(plain)
         fits = kind in RESULTS if self.annotation is Any else RESULTS.get(kind) is self.annotation
         if not fits:
             raise ExpressionError(f"'{self.text}' gave {plain}")
@@ -106,7 +108,10 @@ class Expression:
                 return ExpressionError(
                     f"'{self.text}' cannot look at the value of {name}: {_sentence(cause)}"
                 )
-        return ExpressionError(f"'{self.text}' gave {_sentence(error)}")
+        return self._not_worked_out(_sentence(error))
+
+    def _not_worked_out(self, message: str) -> ExpressionError:
+        return ExpressionError(f"'{self.text}' cannot be worked out: {failure(message)}")
 
 
 def _sentence(error: Exception) -> str:
