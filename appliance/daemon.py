@@ -184,7 +184,9 @@ class Daemon:
     ) -> Collection[tuple[str, str, Run]]:
         found = []
         for warning in dict.fromkeys(w for plan in plans.values() for w in plan.warnings):
-            log.warning(f"{warning.where}: {warning.what}", file=str(warning.mark))
+            log.warning(
+                "probably not meant", at=str(warning.mark), where=warning.where, what=warning.what
+            )
         for name, plan in plans.items():
             pipeline = self._settings.pipelines[name]
             taken = [n for n, kind in plan.output_types.items() if pictures or kind is not Image]

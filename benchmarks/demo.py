@@ -17,7 +17,8 @@ import av
 from appliance.clock import SystemClock
 from appliance.daemon import STOP_S, Daemon
 from appliance.engine.plan import Plan
-from appliance.engine.run import Run, Turn
+from appliance.engine.run import Run
+from appliance.engine.turn import Turn
 from appliance.inference.catalog import find, load_catalog, model_cards
 from appliance.inference.fetch import pull, pull_demo_clip
 from appliance.inference.models import Models

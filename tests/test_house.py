@@ -32,13 +32,20 @@ LONGEST_DECISION = 30
 # Each with its reason.
 WITHOUT_TEST: dict[str, str] = {}
 WITHOUT_SOURCE = {
+    "tests/appliance/engine/test_broken_files.py": "all of the engine, given files that are broken",
+    "tests/appliance/engine/test_expressions_fuzz.py": "expressions made by chance",
+    "tests/appliance/engine/test_mistakes.py": "every kind of mistake with its whole message",
+    "tests/appliance/engine/test_properties.py": "all of the engine against a naive interpreter",
     "tests/appliance/video/test_rtsp.py": "the reader against a real RTSP server",
+    "tests/blocks/test_examples.py": "the examples of all blocks",
 }
 WITHOUT_BLOCK = {
     "blocks/images/canvas.py": "how things are drawn, for the blocks that draw",
     "blocks/tracking/kalman.py": "the filter of the trackers",
 }
-LONG_FILES: dict[str, str] = {}
+LONG_FILES = {
+    "tests/appliance/engine/test_mistakes.py": "every kind of mistake, in one list",
+}
 # What a machine may lack; anywhere else a test that cannot run is a failure.
 MAY_SKIP = {
     "tests/appliance/inference/conftest.py": "a clip comes from Debian's packages",

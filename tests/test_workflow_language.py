@@ -1,8 +1,9 @@
-"""The page of the language is true: its files are planned and run, its answers and messages come."""
+"""The page of the language is true: its files are planned and run, and answer as is shown."""
 
 import json
 import re
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,7 +32,7 @@ class Example(NamedTuple):
 
 def examples() -> Iterator[Example]:
     fences = [*FENCE.findall(PAGE.read_text()), ("", "")]
-    for (language, text), (following, shown) in zip(fences, fences[1:], strict=False):
+    for (language, text), (following, shown) in pairwise(fences):
         if language == "yaml":
             yield Example(text.partition("\n")[0].removeprefix("# "), text, following, shown)
 

@@ -26,6 +26,17 @@ _WORDS: dict[Any, str] = {
     type(None): "nothing",
 }
 
+# Where there are many of them; of anything else it is said what one is.
+_MANY: dict[str, str] = {
+    "a list": "lists",
+    "a mapping": "mappings",
+    "a number": "numbers",
+    "a text": "texts",
+    "a whole number": "whole numbers",
+    "an image": "images",
+    "any value": "values of any kind",
+}
+
 _SHAPES: tuple[tuple[Any, str], ...] = (
     (get_args(Point)[0], "a point [x, y]"),
     (tuple[Point, Point], "two points [[x, y], [x, y]]"),
@@ -198,6 +209,11 @@ def shape_words(part: Any) -> str:
     return next((text for shape, text in _SHAPES if part == shape), "")
 
 
+def many_words(annotation: Any) -> str:
+    """The type of one element in plain words for many: `images`, `texts or nothing`."""
+    return " or ".join(_MANY.get(part, part) for part in words(annotation).split(" or "))
+
+
 def words(annotation: Any) -> str:
     """The type in plain words: `detections`, `a number`, `a text or nothing`."""
     parts = members(annotation)
@@ -210,7 +226,7 @@ def words(annotation: Any) -> str:
     if shape:
         return shape
     if get_origin(part) is tuple:
-        return f"many of {words(get_args(part)[0])}"
+        return f"many {many_words(get_args(part)[0])}"
     found = _class(part)
     if found is not None and issubclass(found, Mapping):
         return _WORDS[dict]

@@ -2,9 +2,10 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from appliance.engine.axes import Axes, Column, gathered
+from appliance.engine.expressions import Expression
 from appliance.engine.values import Build
 from appliance.engine.wiring import ABSENT, Slots, Wiring
 
@@ -32,6 +33,20 @@ class Each:
     rest: tuple[Any, ...]
     position: int
     batch: tuple[bool, ...] | None
+
+
+class Layout(TypedDict):
+    """The part of a planned step that says where its values are."""
+
+    arguments: tuple[int, ...]
+    required: tuple[int, ...]
+    late: tuple[int, ...]
+    fallbacks: tuple[tuple[int, Any], ...]
+    built: tuple[tuple[int, Build], ...]
+    condition: Expression | None
+    condition_at: tuple[int, ...]
+    presence_at: tuple[int, ...]
+    each: Each | None
 
 
 def axis_name(step: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -11,6 +11,7 @@ from appliance.engine.annotations import (
     fits,
     holds_image,
     is_of,
+    many_words,
     optional,
     takes_images,
     words,
@@ -21,12 +22,11 @@ from appliance.engine.document import Path
 from appliance.engine.drafts import Drafts
 from appliance.engine.errors import Problem
 from appliance.engine.expressions import Expression, ExpressionError
-from appliance.engine.rows import Each, Row, Value
+from appliance.engine.rows import Layout, Row, Value
 from appliance.engine.scopes import Draft
 from appliance.engine.selectors import is_expression, is_selector
 from appliance.engine.validation import shown
 from appliance.engine.values import (
-    Build,
     Computed,
     Reference,
     as_whole,
@@ -40,20 +40,6 @@ from blocks.block import Parameter
 from blocks.data import Frame
 
 ITEM, INDEX = "item", "index"
-
-
-class Layout(TypedDict):
-    """The part of a planned step that says where its values are."""
-
-    arguments: tuple[int, ...]
-    required: tuple[int, ...]
-    late: tuple[int, ...]
-    fallbacks: tuple[tuple[int, Any], ...]
-    built: tuple[tuple[int, Build], ...]
-    condition: Expression | None
-    condition_at: tuple[int, ...]
-    presence_at: tuple[int, ...]
-    each: Each | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,11 +189,10 @@ class Wires:
         collects = one is not None and bool(value.axes)
         target = one if collects else parameter.annotation
         if not fits(value.annotation, target):
-            many = "many of " if collects else ""
+            of = f"many {many_words(value.annotation)}" if collects else words(value.annotation)
             each = "each of " if value.axes and not collects else ""
             what = (
-                f"'{parameter.name}' takes {words(parameter.annotation)}, "
-                f"but {each}{text} is {many}{words(value.annotation)}"
+                f"'{parameter.name}' takes {words(parameter.annotation)}, but {each}{text} is {of}"
             )
             if one is not None and not value.axes and fits(value.annotation, one):
                 what += f": one alone goes in a list, [{text}]"
@@ -249,7 +234,8 @@ class Wires:
         elif writable(annotation) is None:
             what = f"'{name}' takes {words(annotation)}: wire it, as $steps.step.output"
         else:
-            what = f"'{name}' takes {words(annotation)}, not {shown(plain)}"
+            self._refuse(name, *_misfit(plain, parameter))
+            return ABSENT
         self._refuse(name, (), what)
         return ABSENT
 
@@ -386,6 +372,17 @@ class Wires:
     def _refuse(self, key: str, inner: Path, what: str) -> None:
         mark = self._scope.document.mark((*self._draft.place(key), *inner))
         self._problems.append(Problem(mark, self._draft.where_of(key), what))
+
+
+def _misfit(plain: Any, parameter: Parameter) -> tuple[Path, str]:
+    """Where in a literal it does not fit, and what is said of it."""
+    name, one = parameter.name, element(parameter.annotation)
+    takes = f"'{name}' takes {words(parameter.annotation)}"
+    if isinstance(plain, list) and one is not None:
+        for i, entry in enumerate(plain):
+            if not is_of(entry, one):
+                return (i,), f"{takes}: {shown(entry)} is none"
+    return (), f"{takes}, not {shown(plain)}"
 
 
 def _is_required(parameter: Parameter) -> bool:

@@ -273,7 +273,7 @@ def test_an_input_that_may_be_absent_says_so_once_and_one_that_takes_many_says_s
     (image,) = page_of(vars(Bell)["block_type"]).inputs
     (images,) = page_of(vars(Gather)["block_type"]).inputs
     assert image.facts == "an image; may be left out"
-    assert images.facts == "many of an image"
+    assert images.facts == "many images"
 
 
 def every_step() -> str:

@@ -275,10 +275,11 @@ def test_what_is_probably_not_meant_is_logged_once(
     with capture_logs() as logs:
         start(settings)
     warnings = [line for line in logs if line["log_level"] == "warning"]
-    assert [(line["event"], line["file"]) for line in warnings] == [
+    assert [(line["at"], line["where"], line["what"]) for line in warnings] == [
         (
-            "steps.stock: this step is for nothing: no step and no output takes what it gives",
             f"{tmp_path}/tell.yaml:4:5",
+            "steps.stock",
+            "this step is for nothing: no step and no output takes what it gives",
         )
     ]
 

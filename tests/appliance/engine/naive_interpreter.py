@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 ABSENT, LOST = "absent", "lost"
+OUTSIDE = "outside:"
 
 Axes = tuple[str, ...]
 Path = tuple[int, ...]
@@ -200,7 +201,7 @@ class _Call:
         self, turn: _Turn, step: Step, block: Block, prefix: str, gate: str | None
     ) -> None:
         self._turn, self._step, self._block = turn, step, block
-        self._prefix, self._gate = prefix, gate
+        self._prefix, self._gate = prefix, None if gate is None else OUTSIDE + gate
         self._name = full_name(prefix, step)
         along = [self._axes_of(name) for name in self._plain()]
         along += [self._axes_of(name)[:-1] for name in self._collected()]
@@ -353,9 +354,10 @@ class _Call:
         return self._turn.axes[self._full(name)]
 
     def _full(self, name: str) -> str:
-        if name == "frame.sequence" or name == self._gate:
-            return name
-        return self._prefix + name
+        # The gate is a name of the file outside, where another step may be called the same.
+        if name.startswith(OUTSIDE):
+            return name.removeprefix(OUTSIDE)
+        return name if name == "frame.sequence" else self._prefix + name
 
 
 _STEP_ERRORS = (ValueError, IndexError)

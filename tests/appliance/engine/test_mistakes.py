@@ -159,8 +159,8 @@ MISTAKES = [
         HEAD + "- {name: a, type: sum@1, values: $steps.parts.names}\n",
         [
             (
-                "w.yaml:8:34: steps.a.values: 'values' takes many of a number, but "
-                "$steps.parts.names is many of a text"
+                "w.yaml:8:34: steps.a.values: 'values' takes many numbers, but "
+                "$steps.parts.names is many texts"
             )
         ],
         id="many values of the wrong type",
@@ -179,7 +179,7 @@ MISTAKES = [
         HEAD + "- {name: a, type: sum@1, values: $steps.one.value}\n",
         [
             (
-                "w.yaml:8:34: steps.a.values: 'values' takes many of a number, but "
+                "w.yaml:8:34: steps.a.values: 'values' takes many numbers, but "
                 "$steps.one.value is a number: one alone goes in a list, [$steps.one.value]"
             )
         ],
@@ -740,7 +740,7 @@ w.yaml:9:22: steps.zone.type: unknown block 'constnt@1' (did you mean 'constant@
 w.yaml:10:39: steps.parts.count: this must be a whole number, not 'many'
     10 | - {name: parts, type: split@1, count: many}
        |                                       ^
-w.yaml:11:36: steps.sum.values: 'values' takes many of a number, \
+w.yaml:11:36: steps.sum.values: 'values' takes many numbers, \
 but $steps.zone.value is a number: one alone goes in a list, [$steps.zone.value]
     11 | - {name: sum, type: sum@1, values: $steps.zone.value}
        |                                    ^

@@ -117,9 +117,9 @@ def test_an_expression_that_does_not_go_with_its_input_is_refused(
     [
         (
             "[$steps.one.value, $frame.camera]",
-            "'values' takes many of a number, but $frame.camera is a text",
+            "'values' takes many numbers, but $frame.camera is a text",
         ),
-        ("[1, two]", "'values' takes many of a number, not a list"),
+        ("[1, two]", "'values' takes many numbers: 'two' is none"),
     ],
 )
 def test_each_of_a_list_of_wires_is_looked_at(
