@@ -18,7 +18,8 @@ from appliance.delivery.transports import make_transport
 from appliance.delivery.transports.transport import ConnectionSettings
 from appliance.engine.errors import StepError
 from appliance.engine.plan import Plan
-from appliance.engine.run import Run, Shared
+from appliance.engine.run import Run
+from appliance.engine.shared import Shared
 from appliance.engine.turn import Turn
 from appliance.inference.catalog import load_catalog, model_cards
 from appliance.inference.models import Models

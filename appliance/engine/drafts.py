@@ -94,13 +94,7 @@ class Drafts:
             if step.name not in faces:
                 faces[step.name] = self._face(step, document, outside.chain, subs)
         scope = Scope(
-            definition,
-            document,
-            outside.prefix,
-            faces,
-            outside.held,
-            outside.varying,
-            outside.gate,
+            definition, document, outside.prefix, faces, outside.held, outside.varying, outside.gate
         )
         self.scopes.append(scope)
         seen: set[str] = set()

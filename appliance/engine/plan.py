@@ -26,8 +26,9 @@ from appliance.engine.errors import (
 )
 from appliance.engine.order import in_order
 from appliance.engine.rows import axis_name
-from appliance.engine.run import Run, Shared, Slotted, no_time
+from appliance.engine.run import Run, Slotted, no_time
 from appliance.engine.scopes import Entrance, Scope
+from appliance.engine.shared import Shared
 from appliance.engine.sources import NOTHING_OUTSIDE, Sources
 from appliance.engine.state import basis_of_all
 from appliance.engine.steps import PlannedStep, StepPlanner

@@ -4,13 +4,13 @@ A turn is caused by a frame, or without one by a tick, a command or the stop. In
 frame only those steps run that are called, and those that take something from them.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from appliance.engine.errors import InputError, suggestion
-from appliance.engine.state import Basis, StoredState, restore, stored
+from appliance.engine.shared import Keeper, Shared
+from appliance.engine.state import Basis
 from appliance.engine.steps import PlannedStep
 from appliance.engine.turn import (
     BoundStep,
@@ -24,57 +24,12 @@ from appliance.engine.turn import (
     Working,
 )
 from appliance.engine.wiring import FRAME_SLOT, MOMENT_SLOT, Slots
-from blocks.block import State
 from blocks.data import Frame, Moment
 
 
 def no_time() -> float:
     """A timer for runs that nobody measures."""
     return 0.0
-
-
-class Keeper:
-    """Some blocks, and the states of those that have one: asked for, and given back."""
-
-    def __init__(self, blocks: Sequence[tuple[PlannedStep, Any]], basis: Basis) -> None:
-        self._stateful = {step.name: block for step, block in blocks if step.block.state}
-        self._basis = basis
-
-    def state(self) -> Mapping[str, State]:
-        """The state of each step that has one, as it is now; frozen models."""
-        return {name: block.state for name, block in self._stateful.items()}
-
-    def stored_state(self) -> tuple[StoredState, ...]:
-        """The same as texts, to be kept for the next start."""
-        return stored(self._stateful, self._basis)
-
-    def restore(self, entries: Iterable[StoredState]) -> tuple[str, ...]:
-        """Give the blocks what was kept; a sentence for each state that does not fit any more."""
-        return restore(self._stateful, self._basis, entries)
-
-
-class Shared(Keeper):
-    """The blocks that stand for all cameras of a pipeline, and the lock they run under."""
-
-    def __init__(
-        self,
-        blocks: Sequence[tuple[PlannedStep, Any]],
-        basis: Basis,
-        lock: AbstractContextManager[Any],
-    ) -> None:
-        super().__init__(blocks, basis)
-        self.blocks = blocks
-        self.lock = lock
-        self._lanes: set[int] = set()
-
-    def join(self, lane: int) -> None:
-        """A lane has a turn."""
-        self._lanes.add(lane)
-
-    def leave(self, lane: int) -> bool:
-        """A lane has its last turn; whether it is the last of all that had any."""
-        self._lanes.discard(lane)
-        return not self._lanes
 
 
 @dataclass(frozen=True, slots=True)

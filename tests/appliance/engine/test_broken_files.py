@@ -247,7 +247,7 @@ def test_signs_of_the_language_in_any_order_are_refused_with_places(text: str) -
 
 
 @pytest.mark.long
-@settings(BOUNDED, max_examples=5000)
+@settings(BOUNDED, max_examples=2000)
 @given(broken_data() | st.tuples(broken_text(), st.just(FILES)))
 def test_many_broken_files_are_refused_with_places_or_run(
     broken: tuple[str, dict[str, str]],

@@ -82,7 +82,7 @@ def test_a_workflow_does_what_the_language_says(
 
 @pytest.mark.long
 @settings(
-    max_examples=5000, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=2000, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 @given(workflows(), SEQUENCES)
 def test_many_workflows_do_what_the_language_says(workflow: Workflow, sequences: list[int]) -> None:
