@@ -34,6 +34,8 @@ from blocks.data import Image
 __all__ = ["LONGEST", "Expression", "ExpressionError", "Language"]
 
 _SCALARS = (bool, float, int)
+# What in a text lets CEL pass over an error.
+_ABSORBING = ("||", "&&", "exists", "all")
 _CONDITION = "a condition"
 _EXPRESSION = "an expression"
 
@@ -137,6 +139,8 @@ class Language:
         self._steps = steps
         self._kinds = Kinds()
         self._environments: dict[tuple[int, str], _Environment] = {}
+        # A text is read by whoever asks what a step hangs on: the answer is kept.
+        self._named: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
 
     def names(self, text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The names and presences of a text, which is only read, not compiled.
@@ -146,10 +150,13 @@ class Language:
         Raises:
             ExpressionError: a name is used in a way that says nothing.
         """
-        check_writing(text, _EXPRESSION)
-        references = Written(text, _EXPRESSION).references()
-        self._check_presences(references)
-        return tuple(references.names), tuple(references.presences)
+        found = self._named.get(text)
+        if found is None:
+            check_writing(text, _EXPRESSION)
+            references = Written(text, _EXPRESSION).references()
+            self._check_presences(references)
+            found = self._named[text] = tuple(references.names), tuple(references.presences)
+        return found
 
     def condition(self, text: str, item: Any = None) -> Expression:
         """Compile a condition.
@@ -188,14 +195,17 @@ class Language:
         for name, column in references.presences.items():
             if name not in environment.presences:
                 raise self._unknown(name, column, environment.presences)
-        whole = Written(written.with_presences(environment.presences.__getitem__), noun)
+        whole = written
+        if references.presences:
+            whole = Written(written.with_presences(environment.presences.__getitem__), noun)
         rewritten, added = whole.with_doubles()
         kinds = [environment.kinds[name] for name in references.names]
-        strict = Written(rewritten, noun).strict
         try:
             compiled = environment.checking.compile(rewritten)
             annotation = _annotation(compiled.return_type(), noun)
-            running = strict()
+            # After CEL has accepted the text: only then its brackets are known to be paired.
+            passes_over = any(sign in rewritten for sign in _ABSORBING)
+            running = Written(rewritten, noun).strict() if passes_over else rewritten
             if running != rewritten or any(kind.structured for kind in kinds):
                 compiled = environment.running.compile(running)
         except RuntimeError as error:
