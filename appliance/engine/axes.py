@@ -46,7 +46,8 @@ class Column:
 
     `lift` are the slots of the axes from the step's own upward to where the value stands; empty if
     it stands on the step's own axis. `one` says that it is the same for all. `gathered` is the slot
-    of the axis below along which the value is collected, or -1.
+    of the axis below along which the value is collected, or -1; `beside` are the slots of values
+    that are collected along it by the same step, with all of which an element stays or goes.
     """
 
     slot: int
@@ -54,6 +55,7 @@ class Column:
     one: bool = False
     gathered: int = -1
     keeps_holes: bool = False
+    beside: tuple[int, ...] = ()
 
     def cells(self, slots: Slots, count: int) -> Sequence[Any]:
         """The value for each of the step's `count` elements."""
@@ -62,6 +64,7 @@ class Column:
             return [ABSENT] * count
         if self.gathered >= 0:
             axis: Axis = slots[self.gathered]
+            values = joined(slots, self.slot, self.beside)
             values = [
                 gathered(values, group, keeps_holes=self.keeps_holes) for group in axis.groups
             ]
@@ -83,6 +86,17 @@ def ancestors(slots: Slots, lift: Sequence[int]) -> list[int]:
         parents = slots[slot].parents
         found = [parents[i] for i in found]
     return found
+
+
+def joined(slots: Slots, slot: int, beside: Sequence[int]) -> Sequence[Any]:
+    """The elements of a value, absent also where one of those beside it is."""
+    values: Sequence[Any] = slots[slot]
+    for other in beside:
+        found = slots[other]
+        if found is not ABSENT:
+            pairs = zip(values, found, strict=True)
+            values = [ABSENT if o is ABSENT or o is LOST else v for v, o in pairs]
+    return values
 
 
 def gathered(values: Sequence[Any], group: Group, *, keeps_holes: bool) -> Any:

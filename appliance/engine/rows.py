@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
-from appliance.engine.axes import Axes, Column, gathered
+from appliance.engine.axes import Axes, Column, gathered, joined
 from appliance.engine.expressions import Expression
 from appliance.engine.values import Build
 from appliance.engine.wiring import ABSENT, Slots, Wiring
@@ -65,8 +65,11 @@ class Row(ABC):
         """The place of a value."""
 
     @abstractmethod
-    def collected(self, value: Value, *, keeps_holes: bool) -> int:
-        """The place of a value that is collected along its last axis."""
+    def collected(self, value: Value, *, keeps_holes: bool, beside: tuple[int, ...] = ()) -> int:
+        """The place of a value that is collected along its last axis.
+
+        An element that is absent in one of the slots `beside` is left out here, too.
+        """
 
     @abstractmethod
     def constant(self, value: Any) -> int:
@@ -115,15 +118,19 @@ class SlotsRow(Row):
         """The place of the number 0: the step runs once."""
         return self.constant(0.0)
 
-    def collected(self, value: Value, *, keeps_holes: bool) -> int:
-        """The place of a value that is collected along its last axis."""
+    def collected(self, value: Value, *, keeps_holes: bool, beside: tuple[int, ...] = ()) -> int:
+        """The place of a value that is collected along its last axis.
+
+        An element that is absent in one of the slots `beside` is left out here, too.
+        """
         slot, axis = value.slot, self._wiring.slot(axis_name(value.axes[-1]))
 
         def collect(slots: Slots) -> Any:
             if slots[slot] is ABSENT:
                 # A step in between that lost its frame leaves no elements, but there are some.
                 return ABSENT
-            return gathered(slots[slot], slots[axis].groups[0], keeps_holes=keeps_holes)
+            values = joined(slots, slot, beside)
+            return gathered(values, slots[axis].groups[0], keeps_holes=keeps_holes)
 
         return self.made(collect)
 
@@ -149,11 +156,14 @@ class EachRow(Row):
         """The place of a slot of the turn that is the same for all."""
         return self._column(Column(slot, one=True))
 
-    def collected(self, value: Value, *, keeps_holes: bool) -> int:
-        """The place of a value that is collected along its last axis."""
+    def collected(self, value: Value, *, keeps_holes: bool, beside: tuple[int, ...] = ()) -> int:
+        """The place of a value that is collected along its last axis.
+
+        An element that is absent in one of the slots `beside` is left out here, too.
+        """
         above = value.axes[:-1]
         axis = self._axis_slot(value.axes[-1])
-        column = Column(value.slot, self._lift(above), not above, axis, keeps_holes)
+        column = Column(value.slot, self._lift(above), not above, axis, keeps_holes, beside)
         return self._column(column)
 
     def constant(self, value: Any) -> int:

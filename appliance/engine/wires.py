@@ -25,7 +25,7 @@ from appliance.engine.expressions import Expression, ExpressionError
 from appliance.engine.rows import Layout, Row, Value
 from appliance.engine.scopes import Draft
 from appliance.engine.selectors import is_expression, is_selector
-from appliance.engine.validation import shown
+from appliance.engine.validation import misfit_of
 from appliance.engine.values import (
     Computed,
     Reference,
@@ -234,7 +234,7 @@ class Wires:
         elif writable(annotation) is None:
             what = f"'{name}' takes {words(annotation)}: wire it, as $steps.step.output"
         else:
-            self._refuse(name, *_misfit(plain, parameter))
+            self._refuse(name, *misfit_of(plain, name, annotation))
             return ABSENT
         self._refuse(name, (), what)
         return ABSENT
@@ -284,7 +284,9 @@ class Wires:
         """Where the value of a wire is in the row."""
         annotation = wire.parameter.annotation
         if wire.value is not None and wire.collects:
-            return row.collected(wire.value, keeps_holes=optional(element(annotation)))
+            keeps_holes = optional(_one(wire.parameter))
+            beside = () if keeps_holes else self._beside(wire)
+            return row.collected(wire.value, keeps_holes=keeps_holes, beside=beside)
         if wire.value is not None and self._draft.exits and wire.names == (CAPTURED_AT,):
             return row.made(build(Reference(CAPTURED_AT), self._index_in(row)))
         if wire.value is not None:
@@ -294,13 +296,20 @@ class Wires:
         resolved = self._resolver(wire.parameter)
         tree = parsed(wire.written, resolved)
         place = self._index_in(row)
-        if isinstance(tree, list) and element(annotation) is not None:
-            keeps_holes = optional(element(annotation))
-            return row.made(build_tuple(tree, place, keeps_holes=keeps_holes))
+        one = _one(wire.parameter)
+        if isinstance(tree, list) and one is not None:
+            return row.made(build_tuple(tree, place, keeps_holes=optional(one)))
         make = build(tree, place)
         if isinstance(tree, Computed) and not fits(tree.expression.annotation, annotation):
             make = as_whole(make, tree.expression.text)
         return row.made(make)
+
+    def _beside(self, wire: _Wire) -> tuple[int, ...]:
+        """The slots of what is collected beside a wire: elements of pairs stay together."""
+        collected = [w for w in self._wires if w.collects and not optional(_one(w.parameter))]
+        others = [w.value for w in collected if w is not wire and w.value is not None]
+        axes = wire.value.axes if wire.value is not None else ()
+        return tuple(value.slot for value in others if value.axes == axes)
 
     def _resolver(self, parameter: Parameter) -> Callable[[str, Path], Any]:
         """What stands for the selectors and expressions in what is written for an input."""
@@ -374,15 +383,8 @@ class Wires:
         self._problems.append(Problem(mark, self._draft.where_of(key), what))
 
 
-def _misfit(plain: Any, parameter: Parameter) -> tuple[Path, str]:
-    """Where in a literal it does not fit, and what is said of it."""
-    name, one = parameter.name, element(parameter.annotation)
-    takes = f"'{name}' takes {words(parameter.annotation)}"
-    if isinstance(plain, list) and one is not None:
-        for i, entry in enumerate(plain):
-            if not is_of(entry, one):
-                return (i,), f"{takes}: {shown(entry)} is none"
-    return (), f"{takes}, not {shown(plain)}"
+def _one(parameter: Parameter) -> Any:
+    return element(parameter.annotation)
 
 
 def _is_required(parameter: Parameter) -> bool:

@@ -290,7 +290,9 @@ class _Call:
             return taken.default
         written = given[name]
         if taken.collects and isinstance(written, Ref):
-            return self._collect(written.name, path, holes=taken.holes)
+            if taken.holes:
+                return self._collect(written.name, path, holes=True)
+            return self._collect_jointly(written.name, path)
         if taken.collects:
             parts = [self._made(part, path) for part in written]
             if taken.holes:
@@ -332,6 +334,21 @@ class _Call:
         if holes:
             return tuple(None if one in (ABSENT, LOST) else one for one in found)
         return tuple(one for one in found if one not in (ABSENT, LOST))
+
+    def _collect_jointly(self, name: str, path: Path) -> Any:
+        """The elements that are there in all that is collected with them, without holes."""
+        own = self._collect(name, path, holes=True)
+        if not isinstance(own, tuple):
+            return own
+        kept = list(own)
+        inputs = self._block.inputs
+        for key, other in self._step.given.items():
+            if isinstance(other, Ref) and inputs[key].collects and not inputs[key].holes:
+                beside = self._collect(other.name, path, holes=True)
+                if self._axes_of(other.name) == self._axes_of(name) and isinstance(beside, tuple):
+                    pairs = zip(kept, beside, strict=True)
+                    kept = [None if there is None else one for one, there in pairs]
+        return tuple(one for one in kept if one is not None)
 
     def _plain(self) -> Iterator[str]:
         """All that is named and looked at one element at a time."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from appliance.engine.axes import Axis, Column, ancestors, gathered, nested
+from appliance.engine.axes import Axis, Column, ancestors, gathered, joined, nested
 from appliance.engine.wiring import ABSENT, LOST
 
 # Three elements of which the second made nothing, and two, none and one below the others.
@@ -78,3 +78,10 @@ def test_a_caller_sees_tuples_in_tuples() -> None:
     assert nested(["a", ABSENT, LOST], [OUTER]) == ("a", None, None)
     assert nested([1, 2, 3], [OUTER, INNER]) == ((1, 2), None, (3,))
     assert nested("one", []) == "one"
+
+
+def test_what_is_collected_together_stays_or_goes_together() -> None:
+    slots = [[1, 2, ABSENT, 4], [5, LOST, 7, 8], ABSENT]
+    assert joined(slots, 0, ()) == [1, 2, ABSENT, 4]
+    assert joined(slots, 0, (1, 2)) == [1, ABSENT, ABSENT, 4]
+    assert joined(slots, 1, (0,)) == [5, LOST, ABSENT, 8]
