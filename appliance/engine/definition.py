@@ -7,11 +7,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from appliance.engine.annotations import INPUT_TYPES
+from appliance.engine.annotations import INPUT_TYPES, is_of, words
 from appliance.engine.document import Document, read_document
 from appliance.engine.errors import MOST_PROBLEMS, DefinitionError, Problem
 from appliance.engine.sources import NOTHING_OUTSIDE, Sources
 from appliance.engine.validation import problems_of, shown, strict
+from blocks.data import Image
 
 STEP_KEYS = ("name", "type", "when", "on_error")
 
@@ -176,6 +177,7 @@ def parse_definition(
         problems.extend(problems_of(error, document, DefinitionModel))
     definition = _readable(document.data)
     problems.extend(_duplicate_names(definition, document)[:MOST_PROBLEMS])
+    problems.extend(_wrong_defaults(definition, document)[:MOST_PROBLEMS])
     return definition, document
 
 
@@ -248,4 +250,21 @@ def _duplicate_names(definition: Definition, document: Document) -> list[Problem
             what = f"duplicate step name '{step.name}' (first on line {first[step.name]})"
             problems.append(Problem(mark, f"steps.{step.name}", what))
         first.setdefault(step.name, mark.line)
+    return problems
+
+
+def _wrong_defaults(definition: Definition, document: Document) -> list[Problem]:
+    problems = []
+    for name, spec in definition.inputs.items():
+        if not spec.has_default:
+            continue
+        mark = document.mark(("inputs", name, "default"))
+        where = f"inputs.{name}.default"
+        if spec.annotation is Image:
+            problems.append(Problem(mark, where, "an image has no default: it is the camera's"))
+        elif not is_of(spec.default, spec.annotation):
+            what = f"this must be {words(spec.annotation)}, as the input's type says, not "
+            hidden = ("inputs", name, "default") in document.outside
+            what += "a hidden value" if hidden else shown(spec.default)
+            problems.append(Problem(mark, where, what))
     return problems

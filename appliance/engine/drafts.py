@@ -12,54 +12,46 @@ from typing import Any
 from pydantic import ValidationError
 
 from appliance.engine.annotations import is_of
-from appliance.engine.definition import STEP_KEYS, Definition, Step, parse_definition
+from appliance.engine.definition import STEP_KEYS, Definition, Step
 from appliance.engine.document import Document, Path
-from appliance.engine.errors import (
-    DefinitionError,
-    InputError,
-    Mark,
-    Problem,
-    TooManyProblemsError,
-    suggestion,
-)
+from appliance.engine.errors import InputError, Mark, Problem, TooManyProblemsError, suggestion
 from appliance.engine.expressions import ExpressionError
-from appliance.engine.names import KnownNames, unknown_block
-from appliance.engine.scopes import (
-    WORKFLOW,
-    Draft,
-    Entrance,
-    Outside,
-    Scope,
-    Sub,
-    exit_draft,
-    made_block,
-)
+from appliance.engine.files import WorkflowFiles
+from appliance.engine.scopes import ENTERED, WORKFLOW, Draft, Outside, Scope, Sub, exit_draft
 from appliance.engine.selectors import is_expression, is_selector
 from appliance.engine.sources import Sources
 from appliance.engine.validation import problems_of, strict
 from appliance.engine.values import OPEN, Computed, Reference, fixed, parsed, references_in
 from appliance.engine.wiring import CAPTURED_AT
-from blocks.block import BlockType, Parameter
+from blocks.block import BlockType
 from blocks.data import Image
 
-DEEPEST = 8
 MOST_STEPS = 2_000
 
 
 class Drafts:
-    """Reads a workflow and all that run in it; what is wrong is added to `problems`."""
+    """Reads a workflow and all that run in it; what is wrong is added to `problems`.
+
+    `producers` are the steps behind full names, `held` the trees of inputs that do not change with
+    each frame, `offered` the values that files give which run as steps.
+    """
 
     def __init__(
         self, blocks: Mapping[str, BlockType], sources: Sources, problems: list[Problem]
     ) -> None:
         self._blocks = blocks
-        self._sources = sources
         self._problems = problems
-        self._files: dict[str, Sub | None] = {}
-        self.documents: list[Document] = []
+        self._files = WorkflowFiles(blocks, sources, problems)
         self.scopes: list[Scope] = []
         self.all: list[Draft] = []
         self.producers: dict[str, str] = {}
+        self.held: dict[str, Any] = {}
+        self.offered: set[str] = set()
+
+    @property
+    def documents(self) -> list[Document]:
+        """All files that were read."""
+        return self._files.documents
 
     def read(self, definition: Definition, document: Document) -> Scope:
         """Add the steps of the main file; its scope."""
@@ -74,8 +66,9 @@ class Drafts:
         outside = Outside("", held, images, None, (document.path,))
         scope = self._scope(Sub(definition, document), outside)
         for name, value in definition.outputs.items():
+            named = scope.names.named(value) if is_selector(value) else None
             # In what leaves a workflow a time is a time: it is made of the number.
-            if not is_selector(value) or value == f"${CAPTURED_AT}":
+            if not is_selector(value) or (named and scope.full(named) == CAPTURED_AT):
                 self._add(exit_draft(scope, name, value))
         producers = self.producers
         for draft in self.all:
@@ -88,14 +81,15 @@ class Drafts:
 
     def _scope(self, sub: Sub, outside: Outside) -> Scope:
         definition, document = sub
+        if len(self.all) + len(definition.steps) > MOST_STEPS:
+            self._too_many(document.key_mark(("steps",)), "steps")
         subs: dict[str, Sub] = {}
         faces: dict[str, BlockType | None] = {}
         for step in definition.steps:
             if step.name not in faces:
-                faces[step.name] = self._face(step, document, outside.chain, subs)
-        scope = Scope(
-            definition, document, outside.prefix, faces, outside.held, outside.varying, outside.gate
-        )
+                faces[step.name], inner = self._files.face(step, document, outside.chain)
+                subs |= {step.name: inner} if inner is not None else {}
+        scope = Scope(definition, document, outside, faces)
         self.scopes.append(scope)
         seen: set[str] = set()
         for step in definition.steps:
@@ -118,7 +112,7 @@ class Drafts:
             self._add(draft)
             return
         inputs = {n: parameter.annotation for n, parameter in draft.block.inputs.items()}
-        draft.block = replace(draft.block, outputs=inputs)
+        draft.block = replace(draft.block, outputs=inputs | {ENTERED: bool})
         self._enter(draft, sub, chain)
 
     def _check_second(self, scope: Scope, step: Step) -> None:
@@ -129,7 +123,7 @@ class Drafts:
             self._check_keys(draft)
             self._settings(draft)
         elif step.type != WORKFLOW:
-            self._face(step, scope.document, (), {})
+            self._files.face(step, scope.document, ())
 
     def _check_names(self, scope: Scope, step: Step) -> None:
         """All that can be said of a step whose block nobody knows."""
@@ -141,96 +135,46 @@ class Drafts:
 
     def _add(self, draft: Draft) -> None:
         if len(self.all) == MOST_STEPS:
-            what = f"with all that run in it this workflow has more than {MOST_STEPS:,} steps"
-            self._refuse(draft.scope.document.mark(draft.path), draft.where, what)
-            raise TooManyProblemsError
+            self._too_many(draft.scope.document.mark(draft.path), draft.where)
         self.all.append(draft)
 
-    def _face(
-        self, step: Step, document: Document, chain: tuple[str, ...], subs: dict[str, Sub]
-    ) -> BlockType | None:
-        """The block of a step, or how another workflow looks as a step; None if nobody knows."""
-        path = ("steps", step.index)
-        if step.type != WORKFLOW:
-            block = self._blocks.get(step.type)
-            if block is None:
-                what = unknown_block(step.type, self._blocks)
-                self._refuse(document.mark((*path, "type")), f"steps.{step.name}.type", what)
-            return block
-        sub = self._file(step, document, chain)
-        if sub is None:
-            return None
-        subs[step.name] = sub
-        inputs = {
-            name: Parameter(name, spec.annotation, not spec.has_default, spec.default)
-            for name, spec in sub.definition.inputs.items()
-        }
-        return made_block(WORKFLOW, Entrance, inputs, self._outputs(sub))
-
-    def _outputs(self, sub: Sub) -> dict[str, Any]:
-        """The types of a workflow's outputs, as far as they are plain selectors."""
-        faces = {step.name: self._blocks.get(step.type) for step in sub.definition.steps}
-        types = KnownNames(sub.definition, faces).types
-        return {
-            name: types.get(value[1:], Any) if is_selector(value) else Any
-            for name, value in sub.definition.outputs.items()
-        }
-
-    def _file(self, step: Step, document: Document, chain: tuple[str, ...]) -> Sub | None:
-        path = ("steps", step.index, "workflow")
-        where, name = f"steps.{step.name}.workflow", step.given.get("workflow")
-        if not isinstance(name, str) or not name:
-            what = "the key 'workflow' is missing: it names the file that runs as this step"
-            if "workflow" in step.given:
-                what = "this must be the name of a workflow file"
-            self._refuse(document.key_mark(path), where, what)
-            return None
-        mark = document.mark(path)
-        try:
-            text, shown = self._sources.file(name, mark.path)
-        except LookupError as error:
-            self._refuse(mark, where, str(error.args[0]))
-            return None
-        if shown in chain:
-            way = " → ".join([*chain[chain.index(shown) :], shown])
-            self._refuse(mark, where, f"this workflow runs itself: {way}")
-            return None
-        if len(chain) > DEEPEST:
-            self._refuse(mark, where, f"workflows run in each other more than {DEEPEST} deep")
-            return None
-        if shown not in self._files:
-            self._files[shown] = self._parsed(text, shown)
-        return self._files[shown]
-
-    def _parsed(self, text: str, path: str) -> Sub | None:
-        problems: list[Problem] = []
-        try:
-            sub = Sub(*parse_definition(text, path, self._sources, problems))
-        except DefinitionError as error:
-            self._problems += error.problems
-            return None
-        self.documents.append(sub.document)
-        self._problems += problems
-        return sub
+    def _too_many(self, mark: Mark, where: str) -> None:
+        what = f"with all that run in it this workflow has more than {MOST_STEPS:,} steps"
+        self._refuse(mark, where, what)
+        raise TooManyProblemsError
 
     def _enter(self, draft: Draft, sub: Sub, chain: tuple[str, ...]) -> None:
         """Add an entrance, the steps behind it, and the exits."""
         self._add(draft)
         held = dict(self._held(draft))
-        varying = frozenset(draft.step.given.keys() - held.keys())
-        gate = draft.ran
-        chain = (*chain, sub.document.path)
-        inner = self._scope(sub, Outside(f"{draft.name}/", held, varying, gate, chain))
+        self.held |= {draft.output(name): tree for name, tree in held.items()}
+        outside = Outside(
+            f"{draft.name}/",
+            held,
+            frozenset(draft.step.given.keys() - held.keys()),
+            draft.output(ENTERED),
+            (*chain, sub.document.path),
+            draft.stops,
+            self._times(draft),
+        )
+        inner = self._scope(sub, outside)
         for name, value in sub.definition.outputs.items():
-            outside = f"steps.{draft.step.name}.{name}"
+            taken = f"steps.{draft.step.name}.{name}"
             if is_selector(value):
                 found = self.find(inner, value, ("outputs", name), f"outputs.{name}")
                 if found is not None:
-                    draft.scope.aliases[outside] = inner.full(found)
+                    draft.scope.aliases[taken] = inner.full(found)
+                    self.offered.add(inner.full(found))
             else:
                 leaving = exit_draft(inner, name, value)
                 self._add(leaving)
-                draft.scope.aliases[outside] = leaving.output("value")
+                draft.scope.aliases[taken] = leaving.output("value")
+
+    def _times(self, draft: Draft) -> frozenset[str]:
+        """The inputs of a workflow that runs as a step which are the time of the frame."""
+        given, scope = draft.step.given, draft.scope
+        found = {name: scope.names.named(text) for name, text in given.items() if is_selector(text)}
+        return frozenset(n for n, name in found.items() if name and scope.full(name) == CAPTURED_AT)
 
     def _held(self, draft: Draft) -> Iterator[tuple[str, Any]]:
         """The inputs of a workflow that runs as a step which do not change with each frame."""
@@ -291,10 +235,10 @@ class Drafts:
 
         def held(name: str, text: str, at: Path) -> Any:
             given = name.removeprefix("inputs.")
-            if name.startswith("inputs.") and given in scope.held:
-                return scope.held[given]
+            if name.startswith("inputs.") and given in scope.outside.held:
+                return scope.outside.held[given]
             opened.append(name)
-            changes = not name.startswith("inputs.") or given in scope.varying
+            changes = not name.startswith("inputs.") or given in scope.outside.varying
             if setting is not None and changes:
                 inner = scope.prefix and name.startswith("inputs.")
                 by = f", to which step '{scope.prefix[:-1]}' gives what" if inner else ", which"

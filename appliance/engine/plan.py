@@ -5,11 +5,12 @@ A plan knows no camera and no model; `start` binds it to a host and gives a `Run
 
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
 
 from appliance.engine.advice import shared_steps, warnings_of
-from appliance.engine.annotations import is_of, many_of, words
+from appliance.engine.annotations import many_of
 from appliance.engine.axes import Axes
 from appliance.engine.binding import Misfit, misfits_of_inputs, misfits_of_settings
 from appliance.engine.definition import Definition, parse_definition
@@ -27,15 +28,15 @@ from appliance.engine.errors import (
 from appliance.engine.order import in_order
 from appliance.engine.rows import axis_name
 from appliance.engine.run import Run, Slotted, no_time
-from appliance.engine.scopes import Entrance, Scope
+from appliance.engine.scopes import Scope
 from appliance.engine.shared import Shared
 from appliance.engine.sources import NOTHING_OUTSIDE, Sources
 from appliance.engine.state import basis_of_all
 from appliance.engine.steps import PlannedStep, StepPlanner
 from appliance.engine.turn import Output, Timer
-from appliance.engine.validation import shown, strict
+from appliance.engine.validation import strict
 from appliance.engine.values import OPEN, fixed
-from appliance.engine.wiring import MOMENT_FIELDS, Wiring
+from appliance.engine.wiring import ABSENT, MOMENT_FIELDS, Wiring
 from blocks.block import BlockType, Host, Origin
 from blocks.data import Image
 
@@ -65,7 +66,8 @@ class Plan:
     """A checked workflow, ready to be started once for each lane.
 
     `documents` are all files it was read from, its own the first. `warnings` are what is probably
-    not meant. `shared` are the names of the steps that stand for all cameras of a pipeline.
+    not meant. `held` are the trees of what does not change in the workflows that run as steps, by
+    full name. `shared` are the names of the steps that stand for all cameras of a pipeline.
     """
 
     definition: Definition
@@ -74,6 +76,7 @@ class Plan:
     steps: tuple[PlannedStep, ...]
     outputs: Mapping[str, PlannedOutput]
     wiring: Wiring
+    held: Mapping[str, Any]
     warnings: tuple[Problem, ...]
     shared: frozenset[str]
 
@@ -123,7 +126,8 @@ class Plan:
 
     def _fitting(self, given: Mapping[str, Any]) -> dict[str, Any]:
         specs = {n: s for n, s in self.definition.inputs.items() if s.annotation is not Image}
-        values = {name: spec.default for name, spec in specs.items() if spec.has_default}
+        # What goes out to callers must not be the plan's own.
+        values = {name: deepcopy(spec.default) for name, spec in specs.items() if spec.has_default}
         return values | {name: value for name, value in given.items() if name in specs}
 
     def needs(self, given: Mapping[str, Any] | None = None) -> tuple[Need, ...]:
@@ -134,7 +138,10 @@ class Plan:
         for step in self.steps:
             for field, kind in step.names_outside.items():
                 default = step.block.manifest.model_fields[field].default
-                name = fixed(step.settings.get(field, default), values)
+                try:
+                    name = fixed(step.settings.get(field, default), values)
+                except InputError:
+                    continue  # told by `misfits`
                 # What only an input will name, and nobody has set, cannot be asked for yet.
                 if isinstance(name, str):
                     mark = step.document.mark((*step.path, field))
@@ -219,18 +226,24 @@ class Plan:
                 taken |= step.after
         return steps[::-1]
 
+    def _constants(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """What is the same in every turn, by full name: also where no workflow is entered."""
+        found = {f"inputs.{name}": value for name, value in values.items()}
+        for name, tree in self.held.items():
+            value = fixed(tree, values)
+            found[name] = ABSENT if value is OPEN or value is None else value
+        return found
+
     def _slotted(self, values: Mapping[str, Any], outputs: Mapping[str, PlannedOutput]) -> Slotted:
         inputs = self.wiring.named("inputs")
         specs = self.definition.inputs
         frame = self.wiring.named("frame")
         return Slotted(
-            template=self.wiring.template({f"inputs.{n}": v for n, v in values.items()}),
+            template=self.wiring.template(self._constants(values)),
             images=tuple(i for n, i in inputs.items() if specs[n].annotation is Image),
             moment_fields=tuple((n, i) for n, i in frame.items() if n in MOMENT_FIELDS),
             frame_fields=tuple((n, i) for n, i in frame.items() if n not in MOMENT_FIELDS),
-            gates=tuple(
-                s.ran for s in self.steps if s.block.cls is Entrance and s.ran >= 0 and not s.axes
-            ),
+            gates=tuple(s.outputs[-1] for s in self.steps if s.enters and not s.axes),
             outputs=tuple(
                 Output(name, o.slot, tuple(self.wiring.slot(axis_name(a)) for a in o.axes))
                 for name, o in outputs.items()
@@ -279,7 +292,6 @@ def make_plan(
     drafts = Drafts(blocks, sources, problems)
     try:
         scope = drafts.read(definition, document)
-        problems += _wrong_defaults(definition, document)
         planner = StepPlanner(Wiring(), drafts, problems)
         steps = [planner.plan(draft) for draft in in_order(drafts.all, problems)]
         outputs = _outputs(scope, planner, drafts)
@@ -294,7 +306,9 @@ def make_plan(
         found = read.discreet(found)
     if found:
         raise DefinitionError(found)
-    advice = dict.fromkeys(warnings_of(steps, {output.step for output in outputs.values()}))
+    taken = {output.step for output in outputs.values()}
+    taken |= {drafts.producers[name] for name in drafts.offered if name in drafts.producers}
+    advice = dict.fromkeys(warnings_of(steps, taken))
     ordered = [s for s in steps if s.name not in shared] + [s for s in steps if s.name in shared]
     return Plan(
         definition,
@@ -303,6 +317,7 @@ def make_plan(
         tuple(ordered),
         outputs,
         planner.wiring,
+        planner.held,
         tuple(advice),
         shared,
     )
@@ -325,20 +340,3 @@ def _outputs(scope: Scope, planner: StepPlanner, drafts: Drafts) -> dict[str, Pl
             step = drafts.producers.get(full, "")
             found[name] = PlannedOutput(value.slot, value.annotation, value.axes, step)
     return found
-
-
-def _wrong_defaults(definition: Definition, document: Document) -> list[Problem]:
-    problems = []
-    for name, spec in definition.inputs.items():
-        if not spec.has_default:
-            continue
-        mark = document.mark(("inputs", name, "default"))
-        where = f"inputs.{name}.default"
-        if spec.annotation is Image:
-            problems.append(Problem(mark, where, "an image has no default: it is the camera's"))
-        elif not is_of(spec.default, spec.annotation):
-            what = f"this must be {words(spec.annotation)}, as the input's type says, not "
-            hidden = ("inputs", name, "default") in document.outside
-            what += "a hidden value" if hidden else shown(spec.default)
-            problems.append(Problem(mark, where, what))
-    return problems

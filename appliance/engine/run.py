@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from appliance.engine.errors import InputError, suggestion
+from appliance.engine.errors import InputError, StepError, suggestion
 from appliance.engine.shared import Keeper, Shared
 from appliance.engine.state import Basis
 from appliance.engine.steps import PlannedStep
@@ -109,7 +109,7 @@ class Run(Keeper):
             slots[slot] = getattr(frame, name)
         for name, slot in slotted.frame_fields:
             slots[slot] = getattr(frame, name)
-        turn = Working(frame, slots, self._timer, self._told())
+        turn = Working(frame, slots, self._timer, self._told(frame))
         for step in self._own:
             turn.step(step)
         if self._shared:
@@ -167,7 +167,7 @@ class Run(Keeper):
         for slot in slotted.gates:
             # In a workflow that runs as a step some may be called, though nothing has entered.
             slots[slot] = True
-        turn = Working(now, slots, self._timer, self._told())
+        turn = Working(now, slots, self._timer, self._told(now))
         for step in self._own:
             turn.sparse_step(step, call_of, arguments)
         if self._shared:
@@ -176,8 +176,17 @@ class Run(Keeper):
                     turn.sparse_step(step, call_of, arguments)
         return turn.done(slotted.outputs)
 
-    def _told(self) -> list[StepFailure]:
-        """What went wrong since the last turn."""
+    def _told(self, moment: Moment) -> list[StepFailure]:
+        """What went wrong since the last turn.
+
+        Raises:
+            StepError: of a step that says `on_error: stop`.
+        """
+        broken = {name: self._called[name].planned.stops for name in self._broken}
+        for name in (name for name, stops in broken.items() if stops):
+            error = self._broken.pop(name)
+            sequence = moment.sequence if isinstance(moment, Frame) else None
+            raise StepError(name, moment.camera, sequence, error) from error
         told = [StepFailure(name, error) for name, error in self._broken.items()]
         self._broken.clear()
         return told

@@ -11,9 +11,12 @@ from appliance.engine.document import Document, Path
 from appliance.engine.expressions import Language
 from appliance.engine.names import KnownNames
 from appliance.engine.values import references_in
+from appliance.engine.wiring import CAPTURED_AT
 from blocks.block import BlockType, Manifest, Parameter
 
 WORKFLOW = "workflow"
+# What no input can be called.
+ENTERED = "entered!"
 
 
 class WorkflowManifest(Manifest):
@@ -22,27 +25,50 @@ class WorkflowManifest(Manifest):
     workflow: str = Field(min_length=1, description="The file, as seen from the one it stands in.")
 
 
+class Outside(NamedTuple):
+    """What a workflow file is given from outside.
+
+    `held` are the inputs that do not change from frame to frame, as trees over the inputs of the
+    whole plan; `varying` those that do; `times` those that are the time of the frame. `gate` is
+    what must be there for any step of the file to run; `chain` are the files that led to it.
+    """
+
+    prefix: str
+    held: Mapping[str, Any]
+    varying: frozenset[str]
+    gate: str | None
+    chain: tuple[str, ...]
+    stops: bool = False
+    times: frozenset[str] = frozenset()
+
+
 @dataclass(eq=False)
 class Scope:
     """One workflow file in a plan. Its names are its own; a value's full name is unique.
 
-    `aliases` are full names of outputs of workflows that run as steps. `held` are the inputs that
-    do not change from frame to frame, as trees over the inputs of the whole plan; `varying` those
-    that do. `gate` is what must be there for any step of the file to run.
+    `aliases` are the full names of values that are those of another file, or of the frame.
     """
 
     definition: Definition
     document: Document
-    prefix: str
+    outside: Outside
     faces: Mapping[str, BlockType | None]
-    held: Mapping[str, Any]
-    varying: frozenset[str]
-    gate: str | None = None
     aliases: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.names = KnownNames(self.definition, self.faces)
         self.language = Language(self.names.types, self.names.steps)
+        self.aliases |= {f"inputs.{name}": CAPTURED_AT for name in self.outside.times}
+
+    @property
+    def prefix(self) -> str:
+        """What stands before the names of its steps in the whole plan."""
+        return self.outside.prefix
+
+    @property
+    def gate(self) -> str | None:
+        """The full name of what must be there for any step of the file to run."""
+        return self.outside.gate
 
     def full(self, name: str) -> str:
         """The full name of a value with a dotted name of this file."""
@@ -70,6 +96,11 @@ class Draft:
     def name(self) -> str:
         """Its name in the whole plan."""
         return f"{self.scope.prefix}{'outputs.' if self.exits else ''}{self.step.name}"
+
+    @property
+    def stops(self) -> bool:
+        """Whether an error of it ends the whole pipeline."""
+        return self.step.on_error == "stop" or self.scope.outside.stops
 
     @property
     def ran(self) -> str:
@@ -102,18 +133,25 @@ class Draft:
 
 
 class Entrance:
-    """Where values enter a workflow that runs as a step: passes on what it is given."""
+    """Where values enter a workflow that runs as a step: passes on what it is given.
+
+    Its last output, `ENTERED`, is there where the workflow runs.
+    """
 
     def __init__(self, manifest: Manifest) -> None:
         del manifest
 
     def run(self, *values: Any) -> tuple[Any, ...]:
         """The values as they came."""
-        return values
+        return *values, True
 
 
 class Exit(Entrance):
     """Where a value that is made of others leaves a workflow."""
+
+    def run(self, *values: Any) -> tuple[Any, ...]:
+        """The value as it came."""
+        return values
 
 
 class Sub(NamedTuple):
@@ -121,16 +159,6 @@ class Sub(NamedTuple):
 
     definition: Definition
     document: Document
-
-
-class Outside(NamedTuple):
-    """What a scope is given from outside; `chain` are the files that led to it."""
-
-    prefix: str
-    held: Mapping[str, Any]
-    varying: frozenset[str]
-    gate: str | None
-    chain: tuple[str, ...]
 
 
 def made_block(

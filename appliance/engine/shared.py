@@ -49,5 +49,7 @@ class Shared(Keeper):
 
     def leave(self, lane: int) -> bool:
         """A lane has its last turn; whether it is the last of all that had any."""
+        if lane not in self._lanes:
+            return False
         self._lanes.discard(lane)
         return not self._lanes

@@ -63,6 +63,11 @@ class PlannedStep:
         return f"steps.{self.name.rpartition('/')[2]}"
 
     @property
+    def enters(self) -> bool:
+        """Whether it is the entrance of a workflow that runs as a step."""
+        return self.block.cls is Entrance
+
+    @property
     def internal(self) -> bool:
         """Whether it is none of the user's own: the exit of a workflow that runs as a step."""
         return self.block.cls is Exit
@@ -84,10 +89,10 @@ class StepPlanner:
     def __init__(self, wiring: Wiring, drafts: Drafts, problems: list[Problem]) -> None:
         self.wiring = wiring
         self.values: dict[str, Value] = {}
+        self.held: dict[str, Any] = {}
         self._drafts = drafts
         self._problems = problems
         self._asked = {name for draft in drafts.all for name in _asked(draft)}
-        self._asked |= {scope.gate for scope in drafts.scopes if scope.gate}
         self._gates = {draft.name: draft.ran for draft in drafts.all}
         self._ran = {draft.name: draft.ran for draft in drafts.all}
         root = drafts.scopes[0]
@@ -111,6 +116,10 @@ class StepPlanner:
             plain = known is None or draft.block.cls in (Entrance, Exit)
             annotation = (element(kind) or kind) if plain else known
             self.values[full] = Value(self.wiring.slot(full), annotation, below)
+        if draft.block.cls is Entrance and not axes:
+            names = map(draft.output, draft.block.inputs)
+            held = self._drafts.held
+            self.held |= {name: held[name] for name in names if name in held}
         if ran in self._asked:
             self.values[ran] = Value(self.wiring.slot(ran), bool, axes)
         producers = self._drafts.producers
@@ -134,7 +143,7 @@ class StepPlanner:
             certain=all(n in wires.required or n in gates for n in wires.asked),
             wires=wires.sources(),
             needs_frame=Frame in draft.block.given.values(),
-            stops=draft.step.on_error == "stop",
+            stops=draft.stops,
             **shape,
         )
 

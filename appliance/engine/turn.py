@@ -145,6 +145,9 @@ class Working:
                 return
             if self.step(step):
                 self._live.add(planned.name)
+            elif planned.enters:
+                # Nothing enters there now: what was there from the beginning of the turn goes.
+                self._slots[planned.outputs[-1]] = ABSENT
             return
         try:
             given = self._give(planned, self._timed(step, call, arguments))

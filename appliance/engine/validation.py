@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from appliance.engine.annotations import element, is_of, words
 from appliance.engine.document import Document, Path, dotted, with_step_name
 from appliance.engine.errors import (
     MOST_PROBLEMS,
@@ -226,13 +225,3 @@ def shown(value: Any) -> str:
     if not isinstance(value, str):
         return text
     return repr(text if len(text) <= 60 else f"{text[:57]}...")
-
-
-def misfit_of(plain: Any, name: str, annotation: Any) -> tuple[Path, str]:
-    """Where in a literal that is written for an input it does not fit, and what is said of it."""
-    takes, one = f"'{name}' takes {words(annotation)}", element(annotation)
-    if isinstance(plain, list) and one is not None:
-        for i, entry in enumerate(plain):
-            if not is_of(entry, one):
-                return (i,), f"{takes}: {shown(entry)} is none"
-    return (), f"{takes}, not {shown(plain)}"

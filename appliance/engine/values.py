@@ -114,6 +114,10 @@ def _worked_out(tree: Computed, inputs: Mapping[str, Any]) -> Any:
 
 def plain_number(value: Any) -> Any:
     """A setting that was worked out, as it would be written: 3 for 3.0."""
+    if isinstance(value, list):
+        return [plain_number(inner) for inner in value]
+    if isinstance(value, dict):
+        return {key: plain_number(inner) for key, inner in value.items()}
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -137,8 +141,11 @@ def build(tree: Any, index_of: Callable[[str], int]) -> Build:
 
 
 def build_tuple(trees: list[Any], index_of: Callable[[str], int], *, keeps_holes: bool) -> Build:
-    """How to make a tuple in a turn: what is absent is left out, or None where holes are kept."""
-    items = [build(tree, index_of) for tree in trees]
+    """How to make a tuple in a turn: what is absent is left out, or None where holes are kept.
+
+    Inside of the workflow a time is a number.
+    """
+    items = [_argument(tree, index_of) for tree in trees]
     if keeps_holes:
         return lambda row: tuple([v if _there(v := make(row)) else None for make in items])
     return lambda row: tuple([v for make in items if _there(v := make(row))])

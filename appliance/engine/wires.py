@@ -9,11 +9,8 @@ from pydantic import TypeAdapter
 from appliance.engine.annotations import (
     element,
     fits,
-    holds_image,
     is_of,
-    many_words,
     optional,
-    takes_images,
     words,
     writable,
 )
@@ -22,10 +19,15 @@ from appliance.engine.document import Path
 from appliance.engine.drafts import Drafts
 from appliance.engine.errors import Problem
 from appliance.engine.expressions import Expression, ExpressionError
+from appliance.engine.fitting import (
+    misfit_of_literal,
+    misfit_of_result,
+    misfit_of_value,
+    misfits_of_made,
+)
 from appliance.engine.rows import Layout, Row, Value
 from appliance.engine.scopes import Draft
 from appliance.engine.selectors import is_expression, is_selector
-from appliance.engine.validation import misfit_of
 from appliance.engine.values import (
     Computed,
     Reference,
@@ -47,7 +49,8 @@ class _Wire:
     """One input of a step: wired to a value, made of values, or a constant.
 
     `value` is what a plain selector stands for, `named` all that is named; both are None and empty
-    where something is wrong. `collects` says that it takes all elements at once.
+    where something is wrong. `collects` says that it takes all elements at once, `elemental` that
+    it looks at `item` or `index`.
     """
 
     parameter: Parameter
@@ -57,6 +60,7 @@ class _Wire:
     named: tuple[Value, ...] = ()
     names: tuple[str, ...] = ()
     collects: bool = False
+    elemental: bool = False
 
     @property
     def axes(self) -> Iterator[Axes]:
@@ -111,7 +115,7 @@ class Wires:
                 arguments.append(row.slot(FRAME_SLOT if is_frame else MOMENT_SLOT))
                 continue
             arguments.append(self._place(wire, row))
-            if not wire.names:
+            if wire.written is None:
                 continue
             if not _is_required(wire.parameter):
                 fallbacks.append((position, wire.parameter.default))
@@ -147,20 +151,26 @@ class Wires:
         inside = list(references_in(written))
         if not inside:
             return _Wire(parameter, constant=self._literal(written, parameter))
-        names = self._names(parameter, inside)
-        if names is None:
+        named = self._names(parameter, inside)
+        if named is None:
             return _Wire(parameter)
+        names = tuple(name for name in named if name not in (ITEM, INDEX))
         found = tuple(self._values[full] for full in names if full in self._values)
         if is_selector(written):
             return self._selected(parameter, written, names, found)
         if not is_expression(written):
-            self._check_made(parameter, written, inside)
-        return _Wire(parameter, written, named=found, names=names)
+            for inner, what in misfits_of_made(parameter, written, self._scope.names):
+                self._refuse(name, inner, what)
+        elemental = len(names) < len(named)
+        return _Wire(parameter, written, named=found, names=names, elemental=elemental)
 
     def _names(
         self, parameter: Parameter, inside: Sequence[tuple[Path, str]]
     ) -> tuple[str, ...] | None:
-        """The full names of all that is named in a written value; None where one is wrong."""
+        """The full names of all that is named in a written value; None where one is wrong.
+
+        `item` and `index` are among them.
+        """
         place, where = self._draft.place(parameter.name), self._draft.where_of(parameter.name)
         names: list[str] = []
         for inner, text in inside:
@@ -175,7 +185,7 @@ class Wires:
             except ExpressionError as error:
                 self._refuse_expression(text, (*place, *inner), where, error)
                 return None
-            names += [self._full(name) for name in (*named, *asked) if name not in (ITEM, INDEX)]
+            names += map(self._full, (*named, *asked))
         return tuple(dict.fromkeys(names))
 
     def _selected(
@@ -186,57 +196,23 @@ class Wires:
             return _Wire(parameter)
         (value,) = found
         one = element(parameter.annotation)
-        collects = one is not None and bool(value.axes)
+        # In a workflow that runs once for each, what it is many of outside is one in here.
+        outside = len(self._gate.axes) if self._gate is not None else 0
+        collects = one is not None and len(value.axes) > outside
         target = one if collects else parameter.annotation
         if not fits(value.annotation, target):
-            of = f"many {many_words(value.annotation)}" if collects else words(value.annotation)
-            each = "each of " if value.axes and not collects else ""
-            what = (
-                f"'{parameter.name}' takes {words(parameter.annotation)}, but {each}{text} is {of}"
-            )
-            if one is not None and not value.axes and fits(value.annotation, one):
-                what += f": one alone goes in a list, [{text}]"
+            many = bool(value.axes)
+            what = misfit_of_value(parameter, text, value.annotation, many=many, collects=collects)
             self._refuse(parameter.name, (), what)
         return _Wire(parameter, text, value=value, named=(value,), names=names, collects=collects)
 
-    def _check_made(
-        self, parameter: Parameter, written: Any, inside: Sequence[tuple[Path, str]]
-    ) -> None:
-        """Whether a list or a mapping with values of steps in it may go where it is wired to."""
-        annotation, name = parameter.annotation, parameter.name
-        kind = dict if isinstance(written, dict) else list
-        one = element(annotation) if kind is list else None
-        if one is None and not fits(kind, annotation):
-            what = f"'{name}' takes {words(annotation)}, but this is {words(kind)}"
-            self._refuse(name, (), what)
-            return
-        for inner, text in inside:
-            if not is_selector(text):
-                continue
-            known = self._scope.names.types[self._scope.names.find(text) or ""]
-            if one is not None and len(inner) == 1 and not fits(known, one):
-                what = f"'{name}' takes {words(annotation)}, but {text} is {words(known)}"
-                self._refuse(name, inner, what)
-            elif one is None and holds_image(known) and not takes_images(annotation):
-                what = f"'{name}' cannot hold an image; {text} is one: leave it out"
-                self._refuse(name, inner, what)
-
     def _literal(self, written: Any, parameter: Parameter) -> Any:
-        annotation, name = parameter.annotation, parameter.name
         plain = parsed(written, lambda text, _path: text)
-        if plain is None and optional(annotation):
+        if plain is None and optional(parameter.annotation):
             return None
-        if is_of(plain, annotation):
-            return TypeAdapter(writable(annotation)).validate_python(plain)
-        if plain is None:
-            what = f"'{name}' is given nothing, and the step cannot do without: it takes "
-            what += words(annotation)
-        elif writable(annotation) is None:
-            what = f"'{name}' takes {words(annotation)}: wire it, as $steps.step.output"
-        else:
-            self._refuse(name, *misfit_of(plain, name, annotation))
-            return ABSENT
-        self._refuse(name, (), what)
+        if is_of(plain, parameter.annotation):
+            return TypeAdapter(writable(parameter.annotation)).validate_python(plain)
+        self._refuse(parameter.name, *misfit_of_literal(parameter, plain))
         return ABSENT
 
     def _named_in_condition(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -271,13 +247,16 @@ class Wires:
         return longest
 
     def _first_element(self) -> Value | None:
-        """What `item` is: the first of the values along whose elements the step runs."""
-        if not self.axes:
+        """What `item` is: an element of the first input in the file along which the step runs.
+
+        If no input is many, it is an element of the first such value that the condition names.
+        """
+        if not self.axes or (self._gate is not None and self._gate.axes == self.axes):
             return None
-        values = [wire.value for wire in self._wires if wire.value and not wire.collects]
-        values += [value for wire in self._wires if wire.value is None for value in wire.named]
+        wires = {wire.parameter.name: wire for wire in self._wires if not wire.collects}
+        written = [wires[key] for key in self._draft.step.given if key in wires]
+        values = [value for wire in written for value in wire.named]
         values += [self._values[name] for name in self._when if name in self._values]
-        values += [self._gate] if self._gate is not None else []
         return next((value for value in values if value.axes == self.axes), None)
 
     def _place(self, wire: _Wire, row: Row) -> int:
@@ -324,19 +303,13 @@ class Wires:
             except ExpressionError as error:
                 self._refuse_expression(text, (*place, *inner), where, error)
                 return None
-            if not inner:
-                self._check_result(expression, parameter)
+            what = misfit_of_result(parameter, expression.annotation, inner)
+            if what:
+                self._refuse(parameter.name, inner, what)
             arguments = tuple(Reference(self._full(name)) for name in expression.names)
             return Computed(expression, arguments, tuple(map(self._full, expression.presences)))
 
         return resolve
-
-    def _check_result(self, expression: Expression, parameter: Parameter) -> None:
-        given, wanted = expression.annotation, parameter.annotation
-        # A number may be whole; whether it is, each turn will show.
-        if not fits(given, wanted) and not (given is float and fits(int, wanted)):
-            what = f"'{parameter.name}' takes {words(wanted)}, but this expression gives "
-            self._refuse(parameter.name, (), what + words(given))
 
     def _condition(self) -> Expression | None:
         text = self._draft.step.when
@@ -367,7 +340,7 @@ class Wires:
     def _batch(self) -> tuple[bool, ...] | None:
         """For each argument whether `run_many` is given all its values at once."""
         batched = self._draft.block.batched
-        varying = {wire.parameter.name for wire in self._wires if any(wire.axes)}
+        varying = {w.parameter.name for w in self._wires if w.elemental or any(w.axes)}
         if batched is None or not varying <= batched:
             return None
         return tuple(name in batched for name in self._draft.block.arguments)

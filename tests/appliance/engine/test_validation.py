@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from appliance.engine.document import read_document
 from appliance.engine.errors import DefinitionError
 from appliance.engine.sources import Verbatim
-from appliance.engine.validation import misfit_of, problems_of, shown, strict, validated
+from appliance.engine.validation import problems_of, shown, strict, validated
 from blocks.geometry import Polygon
 
 
@@ -241,17 +241,3 @@ def test_a_text_from_outside_is_never_shown() -> None:
 def test_a_long_text_is_shown_in_part() -> None:
     assert shown("x" * 61) == f"'{'x' * 57}...'"
     assert shown("x" * 60) == f"'{'x' * 60}'"
-
-
-@pytest.mark.parametrize(
-    ("plain", "annotation", "expected"),
-    [
-        (["a", 2], tuple[str, ...], ((1,), "'x' takes many texts: 2 is none")),
-        ("a", tuple[str, ...], ((), "'x' takes many texts, not 'a'")),
-        (True, float, ((), "'x' takes a number, not true")),
-    ],
-)
-def test_of_a_literal_the_entry_that_does_not_fit_is_told(
-    plain: Any, annotation: Any, expected: Any
-) -> None:
-    assert misfit_of(plain, "x", annotation) == expected
