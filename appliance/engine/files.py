@@ -128,7 +128,8 @@ class WorkflowFiles:
 
 def _mark(document: Document, step: Step) -> Mark:
     path = ("steps", step.index, "workflow")
-    return document.mark(path) if path in document.values else document.key_mark(path)
+    is_name = isinstance(step.given.get("workflow"), str)
+    return document.mark(path) if is_name else document.key_mark(path)
 
 
 def _type_of(value: Any, names: KnownNames, language: Language) -> Any:

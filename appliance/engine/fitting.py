@@ -28,8 +28,9 @@ def _takes(parameter: Parameter) -> str:
 def misfit_of_value(
     parameter: Parameter, text: str, given: Any, *, many: bool, collects: bool
 ) -> str:
-    """Of a selector whose value does not fit; `many` says that it is many, `collects` that all of
-    its elements are taken at once.
+    """Of a selector whose value does not fit.
+
+    `many` says that it is many, `collects` that all of its elements are taken at once.
     """
     if collects:
         return f"{_takes(parameter)}, but {text} is many {many_words(given)}"
@@ -78,8 +79,9 @@ def _misfits_of_entries(
 
 
 def misfit_of_result(parameter: Parameter, given: Any, inner: Path) -> str:
-    """Of an expression whose result does not fit, where it is the whole, or an entry of a list;
-    empty if it fits, or stands anywhere else.
+    """Of an expression whose result does not fit, where it is the whole, or an entry of a list.
+
+    Empty if it fits, or stands anywhere else.
     """
     wanted = parameter.annotation if not inner else element(parameter.annotation)
     if wanted is None or len(inner) > 1:

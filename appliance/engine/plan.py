@@ -3,7 +3,7 @@
 A plan knows no camera and no model; `start` binds it to a host and gives a `Run` for one lane.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -36,7 +36,7 @@ from appliance.engine.steps import PlannedStep, StepPlanner
 from appliance.engine.turn import Output, Timer
 from appliance.engine.validation import strict
 from appliance.engine.values import OPEN, fixed
-from appliance.engine.wiring import ABSENT, MOMENT_FIELDS, Wiring
+from appliance.engine.wiring import MOMENT_FIELDS, Wiring
 from blocks.block import BlockType, Host, Origin
 from blocks.data import Image
 
@@ -226,24 +226,31 @@ class Plan:
                 taken |= step.after
         return steps[::-1]
 
-    def _constants(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """What is the same in every turn, by full name: also where no workflow is entered."""
-        found = {f"inputs.{name}": value for name, value in values.items()}
+    def _entered(self, values: Mapping[str, Any]) -> Iterator[tuple[int, Any]]:
+        """What stands in slots in a turn without a frame, as if all workflows were entered."""
+        for step in self.steps:
+            if step.enters and not step.axes:
+                yield step.outputs[-1], True
         for name, tree in self.held.items():
-            value = fixed(tree, values)
-            found[name] = ABSENT if value is OPEN or value is None else value
-        return found
+            try:
+                value = fixed(tree, values)
+            except InputError:
+                continue  # as absent as with a frame
+            if value is not OPEN and value is not None:
+                yield self.wiring.slot(name), value
 
     def _slotted(self, values: Mapping[str, Any], outputs: Mapping[str, PlannedOutput]) -> Slotted:
         inputs = self.wiring.named("inputs")
         specs = self.definition.inputs
         frame = self.wiring.named("frame")
+        # Before the template, since it may add slots to it.
+        entered = tuple(self._entered(values))
         return Slotted(
-            template=self.wiring.template(self._constants(values)),
+            template=self.wiring.template({f"inputs.{n}": v for n, v in values.items()}),
             images=tuple(i for n, i in inputs.items() if specs[n].annotation is Image),
             moment_fields=tuple((n, i) for n, i in frame.items() if n in MOMENT_FIELDS),
             frame_fields=tuple((n, i) for n, i in frame.items() if n not in MOMENT_FIELDS),
-            gates=tuple(s.outputs[-1] for s in self.steps if s.enters and not s.axes),
+            entered=entered,
             outputs=tuple(
                 Output(name, o.slot, tuple(self.wiring.slot(axis_name(a)) for a in o.axes))
                 for name, o in outputs.items()

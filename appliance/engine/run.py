@@ -40,7 +40,7 @@ class Slotted:
     images: tuple[int, ...]
     moment_fields: tuple[tuple[str, int], ...]
     frame_fields: tuple[tuple[str, int], ...]
-    gates: tuple[int, ...]
+    entered: tuple[tuple[int, Any], ...]
     outputs: tuple[Output, ...]
 
 
@@ -164,9 +164,9 @@ class Run(Keeper):
         slots[MOMENT_SLOT] = now
         for name, slot in slotted.moment_fields:
             slots[slot] = getattr(now, name)
-        for slot in slotted.gates:
+        for slot, value in slotted.entered:
             # In a workflow that runs as a step some may be called, though nothing has entered.
-            slots[slot] = True
+            slots[slot] = value
         turn = Working(now, slots, self._timer, self._told(now))
         for step in self._own:
             turn.sparse_step(step, call_of, arguments)

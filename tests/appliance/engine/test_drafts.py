@@ -69,7 +69,7 @@ def test_a_time_that_goes_through_is_a_time_outside(turn_of: Turned) -> None:
         """,
         sum=SUM,
     )
-    assert given.outputs["at"] == given.moment.captured_at
+    assert given.outputs["at"].timestamp() == given.moment.captured_at
     assert given.outputs["own"].timestamp() == given.moment.captured_at
     assert given.outputs["late"] is True
 

@@ -123,7 +123,7 @@ def test_an_input_takes_what_can_be_written_of_its_type_or_a_wire(
 
 
 def test_an_input_says_in_words_what_it_takes() -> None:
-    assert schema_of_input(tuple[Detections, ...])["description"] == "Many of detections."
+    assert schema_of_input(tuple[Detections, ...])["description"] == "Many detections."
 
 
 @pytest.mark.parametrize("type_", INPUT_TYPES)

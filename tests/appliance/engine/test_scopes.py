@@ -8,6 +8,7 @@ from appliance.engine.scopes import (
     Draft,
     Entrance,
     Exit,
+    Outside,
     Scope,
     WorkflowManifest,
     exit_draft,
@@ -22,7 +23,8 @@ TEXT = "version: 1\nname: w\ninputs: {n: {type: number}}\nsteps: [{name: a, type
 
 def scope(prefix: str = "") -> Scope:
     definition, document = read_definition(TEXT, "w.yaml")
-    return Scope(definition, document, prefix, {"a": None}, {}, frozenset())
+    outside = Outside(prefix, {}, frozenset(), None, ("w.yaml",))
+    return Scope(definition, document, outside, {"a": None})
 
 
 def draft(given: dict[str, object], prefix: str = "", cls: type = Exit) -> Draft:
@@ -77,4 +79,5 @@ def test_an_output_that_is_made_is_a_step_of_its_own() -> None:
 def test_a_made_block_passes_on_what_it_is_given() -> None:
     block = made_block("workflow", Entrance, {"n": Parameter("n", float, True)}, {"n": float})
     assert (block.type, block.manifest, block.arguments) == ("workflow@1", WorkflowManifest, ("n",))
-    assert block.cls(Manifest()).run(1, "x") == (1, "x")
+    assert block.cls(Manifest()).run(1, "x") == (1, "x", True)
+    assert Exit(Manifest()).run(1) == (1,)
