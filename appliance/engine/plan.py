@@ -162,7 +162,7 @@ class Plan:
         values = self._checked(given)
         steps = [step for step in self.steps if step.name in self.shared]
         blocks = self._blocks(steps, values, host, replace(origin, camera="*"))
-        return Shared(blocks, basis_of_all(steps, values), lock or nullcontext())
+        return Shared(blocks, basis_of_all(steps, self.steps, values), lock or nullcontext())
 
     def start(
         self,
@@ -191,7 +191,7 @@ class Plan:
         looked_at = list(self.steps) if outputs is None else self._looked_at(taken)
         own = [step for step in looked_at if step.name not in self.shared]
         blocks = self._blocks(own, values, host, origin)
-        basis = basis_of_all(own, values)
+        basis = basis_of_all(own, self.steps, values)
         return Run(blocks, basis, shared, self._slotted(values, taken), timer)
 
     def _checked(self, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -252,7 +252,13 @@ class Plan:
             frame_fields=tuple((n, i) for n, i in frame.items() if n not in MOMENT_FIELDS),
             entered=entered,
             outputs=tuple(
-                Output(name, o.slot, tuple(self.wiring.slot(axis_name(a)) for a in o.axes))
+                Output(
+                    name,
+                    o.slot,
+                    tuple(self.wiring.slot(axis_name(a)) for a in o.axes),
+                    # An input: an image is not among those that anybody could change.
+                    copied=not o.step and o.annotation is not Image,
+                )
                 for name, o in outputs.items()
             ),
         )

@@ -5,14 +5,14 @@ setting changed that is marked `RESETS`. What does not fit is set aside, with a 
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import to_jsonable_python
 
 from appliance.engine.steps import PlannedStep
+from appliance.engine.validation import strict
 from appliance.engine.values import OPEN, fixed
 from blocks.block import Resets, State
 
@@ -27,28 +27,37 @@ class StoredState:
     data: str
 
 
-def basis_of(step: PlannedStep, values: Mapping[str, Any]) -> str:
-    """What the state of a step rests on, as one text: where its wires come from, what resets it."""
+def basis_of(step: PlannedStep, values: Mapping[str, Any], doors: Mapping[str, PlannedStep]) -> str:
+    """What the state of a step rests on, as one text: where its wires come from, what resets it.
+
+    `doors` are the entrances and exits of workflows that run as steps: wires are followed through.
+    """
     wires = {
-        name: sorted({_producer(full) for full in fulls}) for name, fulls in step.wires.items()
+        name: sorted({source for full in fulls for source in _sources(full, doors)})
+        for name, fulls in step.wires.items()
     }
-    fields = step.block.manifest.model_fields
-    resets = {
-        name: fixed(step.settings.get(name, OPEN), values)
-        for name, field in fields.items()
-        if any(isinstance(mark, Resets) for mark in field.metadata)
-    }
-    shown = {
-        name: to_jsonable_python(fields[name].default) if value is OPEN else value
-        for name, value in resets.items()
-        if value is not OPEN or not fields[name].is_required()
-    }
+    settings = {name: fixed(tree, values) for name, tree in step.settings.items()}
+    manifest = strict(step.block.manifest, {n: v for n, v in settings.items() if v is not OPEN})
+    fields = type(manifest).model_fields.items()
+    resets = {n for n, field in fields if any(isinstance(m, Resets) for m in field.metadata)}
+    # As the block sees them: whether a number was written 1 or 1.0 is nothing to it.
+    shown = manifest.model_dump(mode="json", include=resets)
     return json.dumps({"wires": wires, "settings": shown}, sort_keys=True)
 
 
-def _producer(full: str) -> str:
-    """The step that gives a value, by its full name; inputs and the frame stand for themselves."""
-    return full.rpartition(".")[0] if "steps." in full and full.count(".") > 1 else full
+def _sources(full: str, doors: Mapping[str, PlannedStep]) -> Iterator[str]:
+    """The steps that give a value, by its full name; inputs and the frame stand for themselves."""
+    entrance, _, given = full.rpartition("/inputs.")
+    step, _, output = full.rpartition(".")
+    if entrance in doors:
+        behind = doors[entrance].wires.get(given, ())
+    elif step in doors:
+        behind = doors[step].wires.get(output, ())
+    else:
+        yield step if "steps." in full and full.count(".") > 1 else full
+        return
+    for source in behind:
+        yield from _sources(source, doors)
 
 
 Stateful = Mapping[str, Any]
@@ -64,13 +73,19 @@ class Basis:
     texts: Mapping[str, str]
 
 
-def basis_of_all(steps: Iterable[PlannedStep], values: Mapping[str, Any]) -> Basis:
-    """What the states of steps belong to, with the inputs of the workflow as given."""
+def basis_of_all(
+    steps: Iterable[PlannedStep], whole: Iterable[PlannedStep], values: Mapping[str, Any]
+) -> Basis:
+    """What the states of steps belong to, with the inputs of the workflow as given.
+
+    `whole` are all steps of the plan.
+    """
+    doors = {s.name: s for s in whole if s.enters or s.internal}
     found = {s.name: s for s in steps if s.block.state is not None}
     return Basis(
         {name: s.block.state for name, s in found.items() if s.block.state is not None},
         {name: s.block.type for name, s in found.items()},
-        {name: basis_of(s, values) for name, s in found.items()},
+        {name: basis_of(s, values, doors) for name, s in found.items()},
     )
 
 

@@ -1,6 +1,7 @@
 """One turn of a run: each step called with what it needs, and what it gives laid out for others."""
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,11 +68,15 @@ class BoundStep:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """An output of the workflow: its slot, and the slots of the axes along which it is many."""
+    """An output of the workflow: its slot, and the slots of the axes along which it is many.
+
+    `copied` is one that is the same object in every turn: who gets it may change it.
+    """
 
     name: str
     slot: int
     axes: tuple[int, ...]
+    copied: bool = False
 
 
 CallOf = Callable[[BoundStep], Call | None]
@@ -117,6 +122,8 @@ class Working:
                 if value is None:
                     # Its step ran, and gave none of what it could give many of.
                     continue
+            elif output.copied:
+                value = deepcopy(value)
             found[output.name] = value
         return Turn(self._moment, tuple(self._events), found, tuple(self._failures))
 
