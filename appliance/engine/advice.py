@@ -1,10 +1,15 @@
 """What is said of a whole plan: steps nobody uses, conditions that never hold, shared steps."""
 
+import re
 from collections.abc import Collection, Iterator, Sequence
+from typing import Any
 
+from appliance.engine.document import Path
 from appliance.engine.errors import Problem
 from appliance.engine.expressions import ExpressionError
-from appliance.engine.scopes import Entrance
+from appliance.engine.scopes import Draft, Entrance
+from appliance.engine.selectors import is_expression, is_selector
+from appliance.engine.sources import Verbatim
 from appliance.engine.steps import PlannedStep
 from blocks.block import Host
 
@@ -28,9 +33,72 @@ def shared_steps(steps: Sequence[PlannedStep], problems: list[Problem]) -> froze
     return frozenset(shared)
 
 
-def warnings_of(steps: Sequence[PlannedStep], taken: Collection[str]) -> list[Problem]:
-    """Steps that run for nobody, and steps that never run; `taken` are those that outputs name."""
-    return [*_unused(steps, taken), *_never_run(steps)]
+def warnings_of(
+    steps: Sequence[PlannedStep], taken: Collection[str], drafts: Sequence[Draft]
+) -> list[Problem]:
+    """What is probably not meant; `taken` are the steps whose outputs somebody takes.
+
+    Steps that run for nobody, and steps that never run; present() of what must be there anyway;
+    texts that look like selectors or expressions.
+    """
+    found = [*_unused(steps, taken), *_never_run(steps), *_always_present(steps)]
+    return [*found, *(problem for draft in drafts for problem in _plain_texts(draft))]
+
+
+def _always_present(steps: Sequence[PlannedStep]) -> Iterator[Problem]:
+    for step in steps:
+        for expression, place, where in step.expressions:
+            needed = [
+                (asked, name)
+                for asked in expression.presences
+                for name in expression.names
+                if name == asked or name.startswith(f"{asked}.")
+            ]
+            for asked, name in needed[:1]:
+                what = (
+                    f"this needs {name}, and is not worked out without: present({asked}) is "
+                    "always true here (first_present@1 gives a default for what is absent)"
+                )
+                yield Problem(step.document.mark(place), where, what, "warning")
+
+
+# A name of a value, as it stands in conditions, or half of a selector.
+_NAME_OF_VALUE = re.compile(r"\$?\b(?:steps\.(?P<step>\w+)\.\w+|inputs\.(?P<input>\w+))")
+
+
+def _plain_texts(draft: Draft) -> Iterator[Problem]:
+    """Texts that are taken as they stand, and have the name of a value in them."""
+    scope = draft.scope
+    for key, value in draft.step.given.items():
+        for inner, text in _texts_in(value):
+            found = _NAME_OF_VALUE.search(text)
+            known = found and (
+                found["step"] in scope.faces or found["input"] in scope.definition.inputs
+            )
+            if not found or not known:
+                continue
+            name = found[0].removeprefix("$")
+            bare = text.strip().replace("$", "")
+            meant = f"${name}" if bare == name else f"the expression '= {bare}'"
+            if bare != name and " " in bare and not _OPERATOR.search(bare):
+                meant = f"the expression '= \"…\" + string({name})'"
+            what = f"this is a plain text, with {name} in it as letters; is {meant} meant?"
+            where = draft.where_of(key)
+            mark = scope.document.mark((*draft.place(key), *inner))
+            yield Problem(mark, where, what, "warning")
+
+
+_OPERATOR = re.compile(r"[()+*/<>=]")
+
+
+def _texts_in(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
+    """Every text in a written value that is neither a selector nor an expression."""
+    if isinstance(value, str):
+        if not (is_selector(value) or is_expression(value) or isinstance(value, Verbatim)):
+            yield path, value
+    elif isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _texts_in(inner, (*path, key))
 
 
 def _unused(steps: Sequence[PlannedStep], taken: Collection[str]) -> Iterator[Problem]:

@@ -65,11 +65,12 @@ class DefinitionError(WorkflowError):
     """A file that is refused, with everything that is wrong with it."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems: Sequence[Problem] = _in_file_order(problems)
+        self.problems: Sequence[Problem] = in_file_order(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
-def _in_file_order(problems: Iterable[Problem]) -> Sequence[Problem]:
+def in_file_order(problems: Iterable[Problem]) -> Sequence[Problem]:
+    """The problems as they stand in their files, one file after the other."""
     found = tuple(problems)
     paths = list(dict.fromkeys(problem.mark.path for problem in found))
     return sorted(found, key=lambda p: (paths.index(p.mark.path), p.mark.line, p.mark.column))

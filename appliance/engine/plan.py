@@ -24,6 +24,7 @@ from appliance.engine.errors import (
     Problem,
     Problems,
     TooManyProblemsError,
+    in_file_order,
 )
 from appliance.engine.order import in_order
 from appliance.engine.rows import axis_name
@@ -321,7 +322,7 @@ def make_plan(
         raise DefinitionError(found)
     taken = {output.step for output in outputs.values()}
     taken |= {drafts.producers[name] for name in drafts.offered if name in drafts.producers}
-    advice = dict.fromkeys(warnings_of(steps, taken))
+    advice = in_file_order(dict.fromkeys(warnings_of(steps, taken, drafts.all)))
     ordered = [s for s in steps if s.name not in shared] + [s for s in steps if s.name in shared]
     return Plan(
         definition,

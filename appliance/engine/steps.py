@@ -53,6 +53,7 @@ class PlannedStep:
     after: frozenset[str]
     needed: frozenset[str]
     certain: bool
+    expressions: tuple[tuple[Expression, Path, str], ...]
     wires: Mapping[str, tuple[str, ...]]
     needs_frame: bool
     stops: bool
@@ -141,6 +142,7 @@ class StepPlanner:
             after=draft.after,
             needed=needed,
             certain=all(n in wires.required or n in gates for n in wires.asked),
+            expressions=tuple(wires.expressions),
             wires=wires.sources(),
             needs_frame=Frame in draft.block.given.values(),
             stops=draft.stops,

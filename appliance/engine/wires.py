@@ -76,7 +76,8 @@ class Wires:
 
     `axes` are those along which the step runs: the longest of those its wires run along, which must
     begin with all the others. `required` are the full names without which it does not run, `asked`
-    those its condition asks present() of.
+    those its condition asks present() of; `expressions` are all that were compiled, each with
+    where it stands, and what that is called.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class Wires:
         self._problems = problems
         self._gate = values.get(draft.scope.gate) if draft.scope.gate else None
         self._wires = [self._read(parameter) for parameter in draft.block.inputs.values()]
+        self.expressions: list[tuple[Expression, Path, str]] = []
         named, self.asked = self._named_in_condition()
         self._when = (*named, *self.asked)
         wires = [wire for wire in self._wires if _is_required(wire.parameter)]
@@ -173,19 +175,22 @@ class Wires:
         """
         place, where = self._draft.place(parameter.name), self._draft.where_of(parameter.name)
         names: list[str] = []
+        is_right = True
         for inner, text in inside:
             if is_selector(text):
                 name = self._drafts.find(self._scope, text, (*place, *inner), where)
-                if name is None:
-                    return None
-                names.append(self._scope.full(name))
+                is_right = is_right and name is not None
+                names.append(self._scope.full(name or ""))
                 continue
             try:
                 named, asked = self._scope.language.names(text[1:])
             except ExpressionError as error:
                 self._refuse_expression(text, (*place, *inner), where, error)
-                return None
+                is_right = False
+                continue
             names += map(self._full, (*named, *asked))
+        if not is_right:
+            return None
         return tuple(dict.fromkeys(names))
 
     def _selected(
@@ -303,6 +308,7 @@ class Wires:
             except ExpressionError as error:
                 self._refuse_expression(text, (*place, *inner), where, error)
                 return None
+            self.expressions.append((expression, (*place, *inner), where))
             what = misfit_of_result(parameter, expression.annotation, inner)
             if what:
                 self._refuse(parameter.name, inner, what)
@@ -316,12 +322,14 @@ class Wires:
         if text is None:
             return None
         item = self._item.annotation if self._item else None
+        place, where = (*self._draft.path, "when"), f"{self._draft.where}.when"
         try:
-            return self._scope.language.condition(text, item)
+            condition = self._scope.language.condition(text, item)
         except ExpressionError as error:
-            place = (*self._draft.path, "when")
-            self._refuse_expression(text, place, f"{self._draft.where}.when", error)
+            self._refuse_expression(text, place, where, error)
             return None
+        self.expressions.append((condition, place, where))
+        return condition
 
     def _index_in(self, row: Row) -> Callable[[str], int]:
         """Where in the row a value of a full name is; a name that nobody knows is nowhere."""

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from appliance.engine.plan import Plan
 
 Planner = Callable[..., Plan]
@@ -128,3 +130,60 @@ def test_a_model_may_come_before_a_step_that_all_cameras_share(plan: Planner) ->
     """)
     assert made.shared == {"site"}
     assert made.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("steps.one.value", "$steps.one.value"),
+        ("inputs.limit", "$inputs.limit"),
+        ("size(steps.one.value)", "the expression '= size(steps.one.value)'"),
+        ("($steps.one.value + 1)", "the expression '= (steps.one.value + 1)'"),
+        ("there are $steps.one.value", "the expression '= \"…\" + string(steps.one.value)'"),
+    ],
+)
+def test_a_text_that_looks_like_a_wire_is_asked_about(
+    plan: Planner, steps: Around, text: str, meant: str
+) -> None:
+    made = plan(
+        steps(f"""
+        - {{name: one, type: constant@1}}
+        - {{name: out, type: send@1, data: {{a: ['{text}'], b: $steps.one.value}}}}
+        inputs: {{limit: {{type: number, default: 1}}}}
+        """)
+    )
+    (warning,) = made.warnings
+    name = "inputs.limit" if "inputs" in text else "steps.one.value"
+    assert warning.what == (
+        f"this is a plain text, with {name} in it as letters; is {meant} meant?"
+    )
+    assert (warning.where, warning.mark.line) == ("steps.out.data", 5)
+
+
+def test_words_that_name_no_value_are_only_words(plan: Planner, steps: Around) -> None:
+    made = plan(
+        steps("""
+        - {name: one, type: constant@1}
+        - {name: out, type: send@1,
+           data: {a: first steps.to do, b: "two inputs.x", c: $steps.one.value}}
+        """)
+    )
+    assert made.warnings == ()
+
+
+@pytest.mark.parametrize("asked", ["steps.one", "steps.one.value"])
+def test_present_of_what_is_needed_anyway_is_pointed_at(
+    plan: Planner, steps: Around, asked: str
+) -> None:
+    made = plan(
+        steps(f"""
+        - {{name: one, type: constant@1}}
+        - {{name: out, type: send@1, when: 'present({asked}) && steps.one.value > 1'}}
+        """)
+    )
+    (warning,) = made.warnings
+    assert warning.where == "steps.out.when"
+    assert warning.what == (
+        f"this needs steps.one.value, and is not worked out without: present({asked}) is always "
+        "true here (first_present@1 gives a default for what is absent)"
+    )
