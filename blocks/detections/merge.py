@@ -66,7 +66,11 @@ class Merge:
         found = [part for part in detections if len(part)] or [*detections[:1], Detections.empty()]
         merged = _joined(found) if len(found) > 1 else found[0]
         iou = self._manifest.iou
-        return Merged(merged if iou is None else merged[_surest(merged, iou)])
+        if iou is None:
+            return Merged(merged)
+        # What has no place overlaps nothing, and would take the places of all others with it.
+        merged = merged[np.flatnonzero(np.isfinite(merged.xyxy).all(axis=1))]
+        return Merged(merged[_surest(merged, iou)])
 
 
 def _joined(parts: Sequence[Detections]) -> Detections:
@@ -85,9 +89,10 @@ def _joined(parts: Sequence[Detections]) -> Detections:
 
 
 def _column(parts: Sequence[NDArray[Any] | None]) -> NDArray[Any] | None:
-    """All of them in one; None if one is missing, or has rows of another shape."""
+    """All of them in one; None if one is missing, or has rows of another shape or kind."""
     there = [part for part in parts if part is not None]
-    alike = len({part.shape[1:] for part in there}) == 1
+    # NumPy would make one kind of two: texts of numbers.
+    alike = len({(part.shape[1:], part.dtype.kind) for part in there}) == 1
     return np.concatenate(there) if alike and len(there) == len(parts) else None
 
 

@@ -89,6 +89,23 @@ def test_a_box_of_no_confidence_is_no_duplicate() -> None:
     assert len(merged(box(0, 0.0), box(50, 0.0), iou=0.5)) == 2
 
 
+@pytest.mark.parametrize("lost", [np.nan, np.inf, -np.inf])
+def test_a_box_without_a_place_goes_and_takes_no_other_with_it(lost: float) -> None:
+    nowhere = Detections.of([[0, 0, 10, lost]], [0.9], label=["person"])
+    parts = (box(0, 0.6), nowhere, box(1, 0.5), box(50, 0.3))
+    assert merged(*parts, iou=0.5).confidence.tolist() == pytest.approx([0.6, 0.3])
+    assert len(merged(nowhere, iou=0.5)) == 0
+    assert len(merged(*parts)) == 4
+
+
+def test_columns_of_one_name_and_two_kinds_are_not_joined() -> None:
+    found = merged(
+        box(speed=np.array([3.0]), plate=np.array(["AB 1"])),
+        box(speed=np.array(["fast"]), plate=np.array(["CD 22"])),
+    )
+    assert set(found.data) == {"label", "plate"}
+
+
 boxes = st.tuples(
     st.integers(-20, 60), st.integers(1, 40), st.floats(0, 1, width=32), st.sampled_from("ab")
 )
