@@ -1,13 +1,19 @@
 """What a selector may name in one workflow, and what is said of one that names nothing."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from appliance.engine.annotations import columns_of, element, with_columns
 from appliance.engine.definition import Definition
 from appliance.engine.errors import MOST_LISTED, nearest, suggestion
-from appliance.engine.selectors import FRAME_FIELDS, Selector, parse_selector, selectors_in
+from appliance.engine.selectors import (
+    FRAME_FIELDS,
+    Selector,
+    is_selector,
+    parse_selector,
+    selectors_in,
+)
 from blocks.block import BlockType
 
 _TOO_SHORT = re.compile(r"\$(inputs|frame|steps)(?:\.(\w+))?\.?")
@@ -108,26 +114,34 @@ class KnownNames:
         return f": {', '.join(texts[:MOST_LISTED])}{more}" if texts else ""
 
 
+# A step and its output; None for what is no output of a step.
+_Source = tuple[str, str] | None
+
+
 class _Columns:
-    """The further columns of the detections that steps give: their own, and what came in."""
+    """The further columns of the detections that steps give: their own, and what came in.
+
+    Of several in one list, only the columns that all of them have are passed on.
+    """
 
     def __init__(self, definition: Definition, faces: Mapping[str, BlockType | None]) -> None:
         self._faces = faces
         self._came_in: dict[str, dict[str, type]] = {name: {} for name in faces}
-        sources: dict[str, list[tuple[str, str]]] = {name: [] for name in faces}
+        groups: dict[str, list[list[_Source]]] = {name: [] for name in faces}
         takers: dict[str, list[str]] = {name: [] for name in faces}
         for step in definition.steps:
             face = faces[step.name]
             for name in face.inputs if face else ():
-                for source in filter(None, map(_output, selectors_in(step.given.get(name)))):
-                    sources[step.name].append(source)
-                    takers.get(source[0], []).append(step.name)
+                groups[step.name] += _groups(step.given.get(name))
+            for source in (source for group in groups[step.name] for source in group if source):
+                takers.get(source[0], []).append(step.name)
         waiting = list(faces)
         while waiting:
             name = waiting.pop()
-            found = {c: kind for source in sources[name] for c, kind in self.of(*source).items()}
-            if found.keys() != self._came_in[name].keys():
-                self._came_in[name] = found
+            found = {c: kind for group in groups[name] for c, kind in self._of_all(group).items()}
+            # Columns only become more, so that it ends also where steps wait for each other.
+            if found.keys() - self._came_in[name].keys():
+                self._came_in[name] = found | self._came_in[name]
                 waiting += takers[name]
 
     def of(self, step: str, output: str) -> dict[str, type]:
@@ -137,18 +151,35 @@ class _Columns:
             return {}
         return self._came_in[step] | columns_of(face.outputs[output])
 
+    def _of_all(self, group: Sequence[_Source]) -> dict[str, type]:
+        """The columns that all of a group have, of one type."""
+        # Of a step whose block nobody knows nothing is held against the others.
+        known = [s for s in group if s is None or self._faces.get(s[0])]
+        first, *others = [self.of(*s) if s else {} for s in known] or [{}]
+        return {c: kind for c, kind in first.items() if all(o.get(c) is kind for o in others)}
 
-def _output(found: tuple[Any, str]) -> tuple[str, str] | None:
+
+def _groups(given: Any) -> Iterator[list[_Source]]:
+    """The outputs that are written for one input: those in one list are a group."""
+    if isinstance(given, list):
+        yield [_output(entry) for entry in given]
+    else:
+        yield from ([_output(text)] for _, text in selectors_in(given))
+
+
+def _output(written: Any) -> _Source:
     try:
-        selector = parse_selector(found[1])
+        selector = parse_selector(written) if is_selector(written) else None
     except ValueError:
         return None
-    return (selector.step, selector.name) if selector.root == "steps" else None
+    return (selector.step, selector.name) if selector and selector.root == "steps" else None
 
 
 def unknown_block(type_: str, blocks: Mapping[str, BlockType]) -> str:
     """The sentence for a block type that does not exist."""
     name, _, version = type_.partition("@")
+    if name == "workflow":
+        return f"'{type_}' is no block: write workflow, without a version, to run another file"
     versions = sorted(b.version for b in blocks.values() if b.name == name)
     if versions:
         known = [f"{name}@{v}" for v in versions]

@@ -1,14 +1,16 @@
 """What selectors stand for in one workflow, and the sentence for each that stands for nothing."""
 
 from collections.abc import Mapping
+from typing import Annotated, NamedTuple
 
 import pytest
 
+from appliance.engine.annotations import columns_of
 from appliance.engine.definition import read_definition
 from appliance.engine.errors import MOST_LISTED
 from appliance.engine.names import KnownNames, unknown_block
-from blocks.block import BlockType
-from blocks.data import Image
+from blocks.block import BlockType, Manifest, block
+from blocks.data import Columns, Detections, Image
 
 WORKFLOW = """\
 version: 1
@@ -121,6 +123,10 @@ def test_a_workflow_without_inputs_has_none_to_list(blocks: Mapping[str, BlockTy
         ("constant@x", "block 'constant' has no version 'x' (there is constant@1)"),
         ("ad@1", "unknown block 'ad@1' (did you mean 'add@3'?)"),
         ("zebra@1", "unknown block 'zebra@1' (`appliance blocks` lists what there is)"),
+        (
+            "workflow@1",
+            "'workflow@1' is no block: write workflow, without a version, to run another file",
+        ),
         ("", "unknown block '' (`appliance blocks` lists what there is)"),
     ],
 )
@@ -128,3 +134,76 @@ def test_an_unknown_block_is_answered_by_what_there_is(
     type_: str, sentence: str, blocks: Mapping[str, BlockType]
 ) -> None:
     assert unknown_block(type_, blocks) == sentence
+
+
+class Nothing(Manifest):
+    """No settings."""
+
+
+class Gathered(NamedTuple):
+    detections: Detections
+
+
+@block("gather@1", Nothing)
+class Gather:
+    """Makes one of many."""
+
+    def __init__(self, manifest: Nothing) -> None:
+        pass
+
+    def run(self, detections: tuple[Detections, ...]) -> Gathered:
+        return Gathered(detections[0])
+
+
+class Speeding(NamedTuple):
+    detections: Annotated[Detections, Columns(direction=float, speed=float)]
+
+
+@block("speed@1", Nothing)
+class Speed:
+    """Its direction is a number."""
+
+    def __init__(self, manifest: Nothing) -> None:
+        pass
+
+    def run(self, detections: Detections) -> Speeding:
+        return Speeding(detections)
+
+
+@pytest.mark.parametrize(
+    ("written", "columns"),
+    [
+        ("$steps.look.detections", {"direction": str}),
+        ("[$steps.look.detections]", {"direction": str}),
+        ("[$steps.look.detections, $steps.again.detections]", {"direction": str}),
+        ("[$steps.look.detections, $steps.plain.detections]", {}),
+        ("[$steps.plain.detections, $steps.look.detections]", {}),
+        ("[$steps.look.detections, $inputs.any]", {}),
+        ("[$steps.look.detections, $steps.fast.detections]", {}),
+        ("[$steps.fast.detections, $steps.speed.detections]", {"direction": float, "speed": float}),
+        ("[$steps.look.detections, $steps.later.x]", {"direction": str}),
+        ("[$steps.look.detections, $steps.all.detections]", {}),
+        ("[]", {}),
+    ],
+)
+def test_of_several_only_the_columns_that_all_have_are_passed_on(
+    written: str, columns: dict[str, type], blocks: Mapping[str, BlockType]
+) -> None:
+    text = f"""\
+version: 1
+name: w
+inputs: {{image: {{type: image}}, any: {{type: any}}}}
+steps:
+- {{name: end, type: gather@1, detections: [$steps.all.detections]}}
+- {{name: all, type: gather@1, detections: {written}}}
+- {{name: look, type: look@1}}
+- {{name: again, type: look@1}}
+- {{name: fast, type: speed@1, detections: $steps.plain.detections}}
+- {{name: speed, type: speed@1, detections: $steps.look.detections}}
+- {{name: plain, type: find@1, model: m, image: $inputs.image}}
+- {{name: later, type: not_there@1}}
+"""
+    own = {cls.type: cls for cls in (vars(c)["block_type"] for c in (Gather, Speed))}
+    known = names_of(text, {**blocks, **own})
+    assert columns_of(known.types["steps.all.detections"]) == columns
+    assert columns_of(known.types["steps.end.detections"]) == columns
