@@ -158,6 +158,8 @@ class Drafts:
             self._times(draft),
         )
         inner = self._scope(sub, outside)
+        face = draft.scope.faces[draft.step.name]
+        types = face.outputs if face is not None else {}
         for name, value in sub.definition.outputs.items():
             taken = f"steps.{draft.step.name}.{name}"
             if is_selector(value):
@@ -166,7 +168,7 @@ class Drafts:
                     draft.scope.aliases[taken] = inner.full(found)
                     self.offered.add(inner.full(found))
             else:
-                leaving = exit_draft(inner, name, value)
+                leaving = exit_draft(inner, name, value, types.get(name, Any))
                 self._add(leaving)
                 draft.scope.aliases[taken] = leaving.output("value")
 

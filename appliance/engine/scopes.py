@@ -179,8 +179,12 @@ def made_block(
     )
 
 
-def exit_draft(scope: Scope, name: str, value: Any) -> Draft:
-    """The step that makes an output of a file which is more than a selector."""
-    block = made_block("output", Exit, {"value": Parameter("value", Any, True)}, {"value": Any})
+def exit_draft(scope: Scope, name: str, value: Any, annotation: Any = Any) -> Draft:
+    """The step that makes an output of a file which is more than a selector.
+
+    `annotation` is its type, as far as it is known.
+    """
+    outputs = {"value": annotation}
+    block = made_block("output", Exit, {"value": Parameter("value", Any, True)}, outputs)
     step = Step(-1, name, "output", None, "skip", {"value": value})
     return Draft(scope, step, block, ("outputs", name), exits=True)

@@ -206,7 +206,7 @@ class Wires:
         collects = one is not None and len(value.axes) > outside
         target = one if collects else parameter.annotation
         if not fits(value.annotation, target):
-            many = bool(value.axes)
+            many = len(value.axes) > outside
             what = misfit_of_value(parameter, text, value.annotation, many=many, collects=collects)
             self._refuse(parameter.name, (), what)
         return _Wire(parameter, text, value=value, named=(value,), names=names, collects=collects)

@@ -84,7 +84,7 @@ def test_its_steps_are_called_by_both_names(plan: Planner, steps: Around) -> Non
     )
     named = [step.name for step in made.steps if not step.internal]
     assert named == ["s", "s/sum", "s/parts"]
-    assert made.output_types == {"half": Any, "sum": float}
+    assert made.output_types == {"half": float, "sum": float}
 
 
 def test_a_failure_in_it_loses_only_what_hangs_on_it(turn_of: Turned) -> None:

@@ -1,0 +1,173 @@
+"""What is written for an input, where it does not fit: what is said, and of which part."""
+
+from collections.abc import Callable
+
+import pytest
+
+from appliance.engine.fitting import misfit_of_literal, misfit_of_result
+from appliance.engine.plan import Plan
+from appliance.engine.run import Run
+from appliance.engine.testing import EPOCH_S, frame
+from blocks.block import Parameter
+from blocks.data import Detections
+
+Planner = Callable[..., Plan]
+Starter = Callable[..., Run]
+Refusal = Callable[..., str]
+Around = Callable[[str], str]
+
+MANY = "'values' takes many numbers"
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        ("[two]", f"{MANY}: 'two' is none"),
+        ("[1, [2]]", f"{MANY}: a list is none"),
+        ("[1, null]", f"{MANY}: nothing is none"),
+        ("[$frame.camera]", f"{MANY}, but $frame.camera is a text"),
+        ("[1, $steps.one.text]", f"{MANY}, but $steps.one.text is a text"),
+        ("['= frame.camera']", f"{MANY}, but this expression gives a text"),
+        ("[1, '= steps.one.text', 2]", f"{MANY}, but this expression gives a text"),
+        ("[$steps.one.total, two]", f"{MANY}: 'two' is none"),
+        ("[$steps.one.total, [1]]", f"{MANY}: a list is none"),
+        ("'= steps.one.text'", f"{MANY}, but this expression gives a text"),
+        ("$steps.one.text", f"{MANY}, but $steps.one.text is a text"),
+        (
+            "$steps.one.total",
+            f"{MANY}, but $steps.one.total is a whole number: one alone goes in a list, "
+            "[$steps.one.total]",
+        ),
+        ("{a: $steps.one.total}", f"{MANY}, but this is a mapping"),
+        ("5", f"{MANY}, not 5"),
+        (
+            "null",
+            "'values' is given nothing, and the step cannot do without: it takes many numbers",
+        ),
+    ],
+)
+def test_each_entry_of_a_list_is_looked_at(
+    value: str, sentence: str, refusal: Refusal, steps: Around
+) -> None:
+    told = refusal(
+        steps(f"""
+        - {{name: one, type: count@1}}
+        - {{name: it, type: sum@1, values: {value}}}
+    """)
+    )
+    (head,) = [line for line in told.splitlines() if line.startswith("w.yaml:")]
+    assert sentence in head
+    assert head.startswith("w.yaml:5:")
+
+
+def test_each_entry_that_is_wrong_is_told_for_itself(refusal: Refusal, steps: Around) -> None:
+    text = steps("- {name: it, type: sum@1, values: [$frame.camera, two, '= frame.camera', 4]}")
+    assert refusal(text).count("w.yaml:") == 3
+
+
+def test_a_time_in_a_list_is_a_number(start: Starter, steps: Around) -> None:
+    run = start(
+        steps("""
+        - {name: all, type: sum@1, values: [$frame.captured_at, "= frame.captured_at", 1]}
+        - {name: holes, type: holes@1, values: [$frame.captured_at, $steps.all.value]}
+        outputs: {all: $steps.all.value, holes: $steps.holes.holes}
+        """)
+    )
+    turn = run.turn(frame(5.0))
+    assert turn.failures == ()
+    assert turn.outputs == {"all": 2 * (EPOCH_S + 5.0) + 1, "holes": []}
+
+
+def test_what_is_many_goes_into_a_list_only_as_a_whole(refusal: Refusal, steps: Around) -> None:
+    text = steps("""
+        - {name: parts, type: split@1}
+        - {name: it, type: sum@1, values: $steps.parts.names}
+        - {name: each, type: double@1, value: $steps.parts.names}
+    """)
+    told = refusal(text)
+    assert "'values' takes many numbers, but $steps.parts.names is many texts" in told
+    assert "'value' takes a number, but each of $steps.parts.names is a text" in told
+
+
+def test_what_is_wired_is_not_written(refusal: Refusal) -> None:
+    text = """
+        version: 1
+        name: w
+        steps: [{name: p, type: picture@1, image: picture.jpg}]
+    """
+    assert "'image' takes an image: wire it, as $steps.step.output" in refusal(text)
+
+
+@pytest.mark.parametrize("data", ["{picture: $inputs.image}", "{a: [1, {b: $inputs.image}]}"])
+def test_an_image_does_not_go_into_what_is_sent(data: str, refusal: Refusal) -> None:
+    text = f"""
+        version: 1
+        name: w
+        inputs: {{image: {{type: image}}}}
+        steps: [{{name: out, type: send@1, data: {data}}}]
+    """
+    assert "'data' cannot hold an image; $inputs.image is one: leave it out" in refusal(text)
+
+
+SIBLINGS = """
+    version: 1
+    name: s
+    inputs: {one: {type: number}}
+    steps:
+    - {name: twice, type: double@1, value: $inputs.one}
+    - {name: sum, type: sum@1, values: $steps.twice.value}
+    outputs: {sum: $steps.sum.value}
+"""
+COLLECTS_ONE = (
+    "'values' takes many numbers, but $steps.twice.value is a number: one alone goes in a list, "
+    "[$steps.twice.value]"
+)
+
+
+def test_in_a_workflow_that_runs_once_for_each_nothing_is_collected_from_its_siblings(
+    refusal: Refusal, steps: Around
+) -> None:
+    text = steps("""
+        - {name: parts, type: split@1}
+        - {name: s, type: workflow, workflow: s.yaml, one: $steps.parts.values}
+    """)
+    alone = refusal(SIBLINGS).splitlines()
+    inside = refusal(text, {"s.yaml": SIBLINGS}).splitlines()
+    assert alone[0] == f"w.yaml:6:36: steps.sum.values: {COLLECTS_ONE}"
+    assert inside == [alone[0].replace("w.yaml", "s.yaml"), *alone[1:]]
+
+
+def test_in_a_workflow_that_runs_once_for_each_its_own_many_are_collected(
+    start: Starter, steps: Around
+) -> None:
+    sub = SIBLINGS.replace("double@1, value:", "split@1, start:").replace(
+        "twice.value", "twice.values"
+    )
+    run = start(
+        steps("""
+        - {name: parts, type: split@1}
+        - {name: s, type: workflow, workflow: s.yaml, one: $steps.parts.values}
+        outputs: {sums: $steps.s.sum}
+        """),
+        {"s.yaml": sub},
+    )
+    assert run.turn(frame()).outputs == {"sums": (3.0, 6.0, 9.0)}
+
+
+def test_a_number_may_be_whole() -> None:
+    whole = Parameter("n", int, True)
+    assert misfit_of_result(whole, float, ()) == ""
+    assert misfit_of_result(Parameter("n", tuple[int, ...], True), float, (1,)) == ""
+    assert misfit_of_result(whole, str, ()).endswith("but this expression gives a text")
+
+
+def test_of_an_expression_deep_in_a_value_nothing_is_said() -> None:
+    assert misfit_of_result(Parameter("n", tuple[float, ...], True), str, (0, "a")) == ""
+    assert misfit_of_result(Parameter("n", dict, True), str, ("a",)) == ""
+
+
+def test_what_can_only_be_wired_is_not_written_in_a_list_either() -> None:
+    found = Parameter("found", Detections, True)
+    (place, what) = misfit_of_literal(found, [5])
+    assert place == ()
+    assert what.endswith(": wire it, as $steps.step.output")
