@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from copy import deepcopy
 from datetime import timedelta
 from textwrap import dedent
 from typing import Any
@@ -124,7 +125,7 @@ SCALARS: st.SearchStrategy[Any] = st.sampled_from(
      "= 1 +", "= steps.s.total", "= index", "= present(steps.s)", "==", "split@1", "split@9",
      "add", "workflow", "sub.yaml", "main.yaml", "item > 1", "present(", "${LIMIT}", "${NOPE}",
      "${NOPE:?say}", "\ud800", "\0", "é😀", [], {}, [[]], {"a": {"b": []}}, [None], "x" * 300]
-)  # fmt: skip
+).map(deepcopy)  # fmt: skip
 KEYS = st.sampled_from(
     ["name", "type", "when", "on_error", "value", "a", "values", "steps", "inputs", "outputs",
      "version", "default", "workflow", "nme", "", "<<", "in", "5", "é", "a.b"]

@@ -1,7 +1,6 @@
 """Workflows that run as steps in others: what goes in, what comes out, and what they are called."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import pytest
 

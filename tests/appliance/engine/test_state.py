@@ -3,12 +3,18 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from textwrap import dedent
+from typing import Annotated, NamedTuple
 
 import pytest
+from pydantic import Field
 
+from appliance.engine.plan import load_plan
 from appliance.engine.run import Run
 from appliance.engine.state import StoredState
-from appliance.engine.testing import frame
+from appliance.engine.testing import FixedHost, frame
+from blocks.block import RESETS, Manifest, Origin, State, block
+from blocks.geometry import Point
 
 Starter = Callable[..., Run]
 Around = Callable[[str], str]
@@ -184,3 +190,147 @@ def test_a_setting_counts_by_the_value_of_its_input(start: Starter) -> None:
         "the state of step 'keep' is set aside: 'zone' has changed",
     )
     assert start(text.replace("$inputs.zone", "gate"), zone="x").restore(entries) == ()
+
+
+INSIDE = {
+    "s.yaml": """
+        version: 1
+        name: s
+        inputs: {v: {type: number}, zone: {type: string, default: all}}
+        steps:
+        - {name: keep, type: keep@1, value: $inputs.v, zone: $inputs.zone}
+        outputs: {total: $steps.keep.total}
+    """,
+    "t.yaml": """
+        version: 1
+        name: t
+        inputs: {v: {type: number}}
+        steps: [{name: s, type: workflow, workflow: s.yaml, v: $inputs.v}]
+    """,
+    "exits.yaml": """
+        version: 1
+        name: exits
+        inputs: {v: {type: number}, w: {type: number, default: 1}}
+        steps: [{name: a, type: count@1}, {name: b, type: count@1}]
+        outputs: {it: "= steps.a.total + inputs.v", plain: $steps.a.total}
+    """,
+}
+AROUND = """
+    - {name: n, type: constant@1, value: 4}
+    - {name: m, type: constant@1, value: 5}
+    - {name: x, type: workflow, workflow: exits.yaml, v: $steps.n.value}
+    - {name: s, type: workflow, workflow: s.yaml, v: $steps.n.value, zone: gate}
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "reason"),
+    [
+        ("s.yaml, v: $steps.n.value", "s.yaml, v: $steps.m.value", "it is wired to other steps"),
+        ("s.yaml, v: $steps.n.value", "s.yaml, v: 3", "it is wired to other steps"),
+        ("t.yaml, v: $steps.n.value", "t.yaml, v: $steps.m.value", "it is wired to other steps"),
+        ("s.yaml, v: $steps.x.it", "s.yaml, v: $steps.x.plain", "it is wired to other steps"),
+        ("zone: gate", "zone: yard", "'zone' has changed"),
+        ("s.yaml, v: $steps.n.value", "s.yaml, v: '= steps.n.value + 1'", ""),
+        ("s.yaml, v: $steps.x.it", "s.yaml, v: '= steps.x.it + 1'", ""),
+        ("s.yaml, v: $steps.n.value", "s.yaml, v: $steps.n.value", ""),
+        ("t.yaml, v: $steps.n.value", "t.yaml, v: $steps.n.value", ""),
+    ],
+)
+def test_a_state_in_a_workflow_rests_on_what_is_given_to_it(
+    before: str, after: str, reason: str, start: Starter, steps: Around
+) -> None:
+    whole = AROUND.replace("s.yaml, v: $steps.n.value, zone: gate", before)
+    whole = AROUND if before in AROUND else whole.replace(", zone: gate", "")
+    assert before in whole
+    run = start(steps(whole), INSIDE)
+    run.turn(frame())
+    (entry,) = run.stored_state()
+    told = start(steps(whole.replace(before, after)), INSIDE).restore([entry])
+    sentence = f"the state of step '{entry.step}' is set aside: {reason}"
+    assert told == ((sentence,) if reason else ())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "is_kept"),
+    [
+        ("v: $steps.n.value", "v: $steps.m.value", False),
+        ("steps.a.total + inputs.v", "steps.b.total + inputs.v", False),
+        ("steps.a.total + inputs.v", "steps.a.total", False),
+        ("steps.a.total + inputs.v", "inputs.v * 2 + steps.a.total", True),
+        ("v: {type: number},", "v: {type: number, description: speed},", True),
+    ],
+)
+def test_a_state_behind_an_exit_rests_on_what_the_output_is_made_of(
+    old: str, new: str, is_kept: bool, start: Starter, steps: Around
+) -> None:
+    lines = AROUND.replace("s, type: workflow, workflow: s.yaml", "keep, type: keep@1")
+    lines = lines.replace("v: $steps.n.value, zone: gate", "value: $steps.x.it")
+    run = start(steps(lines), INSIDE)
+    run.turn(frame())
+    files = {name: text.replace(old, new) for name, text in INSIDE.items()}
+    told = start(steps(lines.replace(old, new)), files).restore(run.stored_state())
+    sentence = "the state of step 'keep' is set aside: it is wired to other steps"
+    assert told == (() if is_kept else (sentence,))
+
+
+LINED = """
+    version: 1
+    name: w
+    inputs: {far: {type: number, default: 1}}
+    steps: [{name: gate, type: gated@1, value: 1, line: LINE}]
+"""
+
+
+class Passed(State):
+    total: float = 0.0
+
+
+class GateManifest(Manifest):
+    line: Annotated[tuple[Point, Point], RESETS]
+    margin: Annotated[float, RESETS, Field(default_factory=lambda: 0.5)]
+
+
+class Side(NamedTuple):
+    total: float
+
+
+@block("gated@1", GateManifest)
+class Gated:
+    """Adds up what is on one side of a line."""
+
+    def __init__(self, manifest: GateManifest) -> None:
+        self.state = Passed()
+
+    state: Passed
+
+    def run(self, value: float) -> Side:
+        self.state = Passed(total=self.state.total + value)
+        return Side(self.state.total)
+
+
+def gate(line: str) -> Run:
+    text = dedent(LINED).lstrip().replace("LINE", line)
+    plan = load_plan(text, "w.yaml", {"gated@1": vars(Gated)["block_type"]})
+    return plan.start({}, FixedHost(), Origin("", "yard", "gate", ""))
+
+
+@pytest.mark.parametrize(
+    ("line", "is_kept"),
+    [
+        ("[[0, 0.5], [1, 0.5]]", True),
+        ("[[0.0, 0.5], [1.0, 0.50]]", True),
+        ("[[0, 0.5], [$inputs.far, 0.5]]", True),
+        ("[[0, 0.5], [1, 0.5]], margin: 0.5", True),
+        ("[[0, 0.5], [1, 0.6]]", False),
+        ("[[0, 0.5], [1, 0.5]], margin: 0.4", False),
+    ],
+)
+def test_a_setting_counts_as_the_block_sees_it_however_it_is_written(
+    line: str, is_kept: bool
+) -> None:
+    run = gate("[[0, 0.5], [1, 0.5]]")
+    run.turn(frame())
+    changed = "margin" if "margin" in line else "line"
+    sentence = f"the state of step 'gate' is set aside: '{changed}' has changed"
+    assert gate(line).restore(run.stored_state()) == (() if is_kept else (sentence,))
