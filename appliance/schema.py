@@ -26,6 +26,9 @@ _ABOUT = (
     "that does not know the tags !secret and !include is to be told of them (for yaml-language-"
     'server: "yaml.customTags": ["!secret", "!include"]); what they stand for it cannot check.'
 )
+# Neither an expression with its sign, nor a selector or a variable: a dollar stands only in texts
+# and comments, and those begin with a quote or a slash.
+_CONDITION = r"""^(?!\s*=)(?![^'"/]*\$)[\s\S]*\S"""
 SUB_WORKFLOW = (
     "Runs another workflow file as this step. Its inputs are given beside the key `workflow`, and "
     "its outputs are those of the step."
@@ -51,12 +54,11 @@ def workflow_schema(blocks: Mapping[str, BlockType]) -> Schema:
         "description": _ABOUT,
         "type": "object",
         "properties": {
-            "version": {"const": 1, "description": "The version of the workflow language."},
-            "name": {
-                "type": "string",
-                "pattern": r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
-                "description": "The workflow's own name, which events and messages tell.",
-            },
+            "version": _or_environment({"const": 1}, "The version of the workflow language."),
+            "name": _or_environment(
+                {"type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"},
+                "The workflow's own name, which events and messages tell.",
+            ),
             "description": {"type": "string", "description": "What it is for, for people."},
             "inputs": _named(_ref("input"), "What is given from outside: the image, and settings."),
             "steps": {
@@ -86,6 +88,12 @@ def _ref(name: str) -> Schema:
     return {"$ref": f"#/$defs/{name}"}
 
 
+def _or_environment(written: Schema, description: str = "") -> Schema:
+    """What is written, or a variable of the environment in its place."""
+    told = {"description": description} if description else {}
+    return {"anyOf": [written, _ref("environment")], **told}
+
+
 def _named(value: Schema, description: str) -> Schema:
     return {
         "type": "object",
@@ -110,7 +118,7 @@ def _input() -> Schema:
     return {
         "type": "object",
         "properties": {
-            "type": {"enum": list(types), "description": "What its values are."},
+            "type": _or_environment({"enum": list(types)}, "What its values are."),
             "default": {"description": fields["default"].description},
             "description": {"type": "string", "description": "What it is for, for people."},
         },
@@ -177,8 +185,8 @@ def _step_keys(type_: str) -> dict[str, Schema]:
     own: dict[str, Schema] = {
         "name": _ref("name"),
         "type": {"const": type_},
-        "when": {"type": "string", "pattern": r"\S"},
-        "on_error": {"enum": ["skip", "stop"], "default": "skip"},
+        "when": {"type": "string", "pattern": _CONDITION},
+        "on_error": _or_environment({"enum": ["skip", "stop"]}) | {"default": "skip"},
     }
     return {key: own[key] | {"description": _field(key)} for key in STEP_KEYS}
 

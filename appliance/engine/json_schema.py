@@ -99,7 +99,9 @@ def schema_of_input(annotation: Any) -> Schema:
     written, one = writable(annotation), element(annotation)
     said = {"description": _sentence(words(annotation))}
     if written is None:
-        many = [{"type": "array", "items": _ref(_WIRE)}] if one is not None else []
+        # An empty list is nothing that is wired.
+        listed = {"type": "array", "items": _ref(_WIRE), "minItems": 1}
+        many = [listed] if one is not None else []
         nothing = [{"type": "null"}] if optional(annotation) else []
         return _alternatives([*many, *nothing, _ref(_WIRE)]) | said
     plain = TypeAdapter(written).json_schema()

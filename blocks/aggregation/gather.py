@@ -24,7 +24,7 @@ class Gathered(NamedTuple):
 
 @block("gather@1", GatherManifest)
 class Gather:
-    """Gathers what a step gives that runs once for each, or a list of several values, into one."""
+    """Gathers what a step gives that runs once for each, or a list, into one."""
 
     example = """
         - name: people

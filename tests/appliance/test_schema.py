@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from appliance.engine.definition import read_definition
 from appliance.engine.document import read_document
 from appliance.schema import SCHEMA_FILE, schema_text, workflow_schema
 from blocks.loading import load_blocks
@@ -94,6 +95,10 @@ def test_a_whole_workflow_fits() -> None:
         ("labels: [person]", "labels: person", "steps.0.labels"),
         ("image: $inputs.image\n", "image: inputs.image\n", "steps.0.image"),
         ("when: inputs.bar > 0", "when: ''", "steps.1.when"),
+        ("when: inputs.bar > 0", "when: '${RUN:-true}'", "steps.1.when"),
+        ("when: inputs.bar > 0", "when: $inputs.bar > 0", "steps.1.when"),
+        ("when: inputs.bar > 0", "when: true && ($inputs.bar > 0)", "steps.1.when"),
+        ("when: inputs.bar > 0", "when: = inputs.bar > 0", "steps.1.when"),
         ("on_error: stop", "on_error: ignore", "steps.1.on_error"),
         ("zone: [[0, 0], [1, 0], [1, 1]]", "zone: [[0, 0], [1, 0]]", "steps.1.zone"),
         ("zone: [[0, 0], [1, 0], [1, 1]]", "zones: []", "steps.1"),
@@ -105,6 +110,28 @@ def test_a_whole_workflow_fits() -> None:
 def test_a_typical_mistake_does_not_fit(right: str, wrong: str, where: str) -> None:
     assert RIGHT.count(right) == 1
     assert where in wrong_with(read(RIGHT.replace(right, wrong)))
+
+
+@pytest.mark.parametrize(
+    ("plain", "other"),
+    [
+        ("version: 1", "version: ${VERSION:-1}"),
+        ("name: gate", "name: ${NAME:-gate}"),
+        ("name: gate", "name: gate-${SITE:-1}"),
+        ("type: number", "type: '${KIND:-number}'"),
+        ("on_error: stop", "on_error: '${ON_ERROR:-skip}'"),
+        ("when: inputs.bar > 0", "when: inputs.bar > 0 // not 5 $"),
+        ("when: inputs.bar > 0", "when: string(inputs.bar) != '$5'"),
+        ("when: inputs.bar > 0", "when: string(inputs.bar) != '${BAR}'"),
+    ],
+)
+def test_what_the_check_takes_fits(plain: str, other: str) -> None:
+    assert RIGHT.count(plain) == 1
+    text = RIGHT.replace(plain, other)
+    # As an editor reads it, without any environment.
+    assert wrong_with(read(text.replace("${", "$${"))) == []
+    definition, _ = read_definition(text, "w.yaml")
+    assert definition.name.startswith("gate")
 
 
 def test_a_workflow_that_runs_as_a_step_takes_any_inputs_but_names_its_file() -> None:

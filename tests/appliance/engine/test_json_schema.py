@@ -100,7 +100,7 @@ def test_an_enumeration_says_what_it_is_of() -> None:
     [
         (Image, (), (1, "a picture", None, [], ["$inputs.image"])),
         (Image | None, (None,), (1, "a picture")),
-        (tuple[Detections, ...], (["$steps.a.b", "$steps.c.d"],), ([1], ["b"])),
+        (tuple[Detections, ...], (["$steps.a.b", "$steps.c.d"],), ([1], ["b"], [])),
         (float, (1, 2.5), ("1", True, None, [1])),
         (tuple[float, ...], ([1, "$steps.a.b"],), (["1"], 1)),
         (str, ("a", "$$a", "==a"), (1, "$a", "$steps.a")),
