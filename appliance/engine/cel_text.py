@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 _TOKEN = re.compile(
-    r"""(?P<text>[bB]?[rR][bB]?(?:\"\"\"(?:.|\n)*?\"\"\"|\'\'\'(?:.|\n)*?\'\'\'|"[^"\n]*"|'[^'\n]*')
+    r"""(?P<text>[bB]?[rR][bB]?(?:\"\"\"(?:.|\n)*?\"\"\"|\'\'\'(?:.|\n)*?\'\'\'
+                      |(?!\"\"\")"[^"\n]*"|(?!\'\'\')'[^'\n]*')
               |[bB]?(?:\"\"\"(?:\\.|[^\\])*?\"\"\"|\'\'\'(?:\\.|[^\\])*?\'\'\'
-                      |"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')
+                      |(?!\"\"\")"(?:\\.|[^"\\\n])*"|(?!\'\'\')'(?:\\.|[^'\\\n])*')
               |`[^`\n]*`)
+      | (?P<unclosed>["'`])
       | (?P<comment>//[^\n]*)
       | (?P<name>[A-Za-z_]\w*(?:\s*\.\s*[A-Za-z_]\w*)*)
       | (?P<number>(?:0[xX][0-9a-fA-F]+|[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)[uU]?)
@@ -74,18 +76,22 @@ def check_writing(text: str, noun: str) -> None:
 
 
 class Written:
-    """An expression in tokens. `noun` is what it is called in messages: `a condition`."""
+    """An expression in tokens. `noun` is what it is called in messages: `a condition`.
+
+    `text` is the written one with blanks for comments. `partners` tells of each bracket the one
+    that belongs to it, both by number of token. `gaps` are what stands before each token, and at
+    the end: operators, dots and blanks.
+    """
 
     def __init__(self, text: str, noun: str = "a condition") -> None:
-        # Comments become blanks: nothing in them counts, and all offsets stay.
-        self._text = _TOKEN.sub(lambda t: t[0] if t["comment"] is None else " " * len(t[0]), text)
+        self.text, self.tokens = _read(text)
         self._noun = noun
-        self._tokens = list(_TOKEN.finditer(self._text))
-        self._partners = _partners(self._tokens)
-        ends = [0, *(token.end() for token in self._tokens)]
-        starts = [*(token.start() for token in self._tokens), len(self._text)]
-        # What stands between the tokens: operators, dots and blanks.
-        self._gaps = [self._text[a:b].strip() for a, b in zip(ends, starts, strict=True)]
+        self.partners = _partners(self.tokens)
+        # Where the value begins whose method a name is, by the number of the name.
+        self._operands: dict[int, int] = {}
+        ends = [0, *(token.end() for token in self.tokens)]
+        starts = [*(token.start() for token in self.tokens), len(self.text)]
+        self.gaps = [self.text[a:b].strip() for a, b in zip(ends, starts, strict=True)]
 
     def references(self) -> References:
         """What it names, in the order of first use.
@@ -95,8 +101,8 @@ class Written:
         """
         found = References({}, {})
         asked: set[int] = set()
-        loops = self._loops()
-        for i, token in enumerate(self._tokens):
+        loops = self.loops()
+        for i, token in enumerate(self.tokens):
             parts = _parts(token)
             if not parts or i in asked or self._is_selection(i):
                 continue
@@ -109,7 +115,7 @@ class Written:
                 self._check_use(i, name)
                 found.names.setdefault(name, column)
             elif parts[0] in ELEMENT and not any(
-                variable == parts[0] and first <= i <= last for variable, first, last in loops
+                loop.variable == parts[0] and loop.first <= i <= loop.last for loop in loops
             ):
                 found.names.setdefault(parts[0], column)
             elif _PRESENCE.fullmatch(parts[0]):
@@ -120,7 +126,7 @@ class Written:
         """The names of which nothing but size() is asked."""
         sizes: set[str] = set()
         others: set[str] = set()
-        for i, token in enumerate(self._tokens):
+        for i, token in enumerate(self.tokens):
             parts = _parts(token)
             if not parts or parts[0] not in _PATHS:
                 continue
@@ -133,14 +139,14 @@ class Written:
     def with_presences(self, variable: Callable[[str], str]) -> str:
         """The text with each `present(…)` as one boolean variable, and every offset as it was."""
         pieces, last = [], 0
-        for i, token in enumerate(self._tokens):
+        for i, token in enumerate(self.tokens):
             if _parts(token) != [_PRESENT] or self._is_selection(i):
                 continue
-            start, end = token.start(), self._tokens[i + 3].end()
-            name = variable(".".join(_parts(self._tokens[i + 2])))
-            pieces += [self._text[last:start], name.ljust(end - start)]
+            start, end = token.start(), self.tokens[i + 3].end()
+            name = variable(".".join(_parts(self.tokens[i + 2])))
+            pieces += [self.text[last:start], name.ljust(end - start)]
             last = end
-        return "".join([*pieces, self._text[last:]])
+        return "".join([*pieces, self.text[last:]])
 
     def with_doubles(self) -> tuple[str, list[Insertion]]:
         """The text with one kind of number: `3` as `3.0`, `size(x)` as `double(size(x))`.
@@ -148,19 +154,19 @@ class Written:
         Also what was put in, in order, as (offset in the written text, insertion).
         """
         added: list[Insertion] = []
-        for i, token in enumerate(self._tokens):
+        for i, token in enumerate(self.tokens):
             if token["number"] is not None:
                 if token["number"].isdigit() and not self._stays_whole(i):
                     added.append((token.end(), ".0"))
             elif _parts(token)[-1:] == ["size"] and self._is_called(i):
-                added.append((self._operand(i), "double("))
-                added.append((self._tokens[self._partners[i + 1]].end(), ")"))
+                added.append((self.operand(i), "double("))
+                added.append((self.tokens[self.partners[i + 1]].end(), ")"))
         added.sort()
         pieces, last = [], 0
         for offset, insertion in added:
-            pieces += [self._text[last:offset], insertion]
+            pieces += [self.text[last:offset], insertion]
             last = offset
-        return "".join([*pieces, self._text[last:]]), added
+        return "".join([*pieces, self.text[last:]]), added
 
     def strict(self) -> str:
         """A text that CEL accepts, rewritten so that no error in it is passed over.
@@ -169,16 +175,16 @@ class Written:
         the left side is worked out first, and its error is the result: `a || b` becomes
         `a ? true : b`, and exists() and all() look at each element before they decide.
         """
-        return self._strict(_Span(0, len(self._tokens), 0, len(self._text)))
+        return self._strict(_Span(0, len(self.tokens), 0, len(self.text)))
 
     def _strict(self, span: "_Span") -> str:
         """What stands in a pair of brackets: split at `,`, `?` and `:`, then at || and &&."""
         done: list[str] = []
         chains, piece, last, i = [[""]], "", span.start, span.first
         while i < span.last:
-            token = self._tokens[i]
+            token = self.tokens[i]
             if token["operator"] is not None:
-                piece += self._text[last : token.start()]
+                piece += self.text[last : token.start()]
                 chains[-1][-1] = piece
                 if token[0] == "&&":
                     chains[-1].append("")
@@ -189,58 +195,58 @@ class Written:
                     chains = [[""]]
                 piece, last = "", token.end()
             elif token["bracket"] is not None:
-                close = self._partners[i]
-                inner = _Span(i + 1, close, token.end(), self._tokens[close].start())
+                close = self.partners[i]
+                inner = _Span(i + 1, close, token.end(), self.tokens[close].start())
                 macro = self._absorbing(i, inner)
                 if macro is None:
-                    piece += self._text[last : token.end()] + self._strict(inner)
+                    piece += self.text[last : token.end()] + self._strict(inner)
                     last = inner.end
                 else:
-                    piece += self._text[last : self._tokens[i - 1].end() - len(macro)]
+                    piece += self.text[last : self.tokens[i - 1].end() - len(macro)]
                     piece += self._strict_macro(macro, inner)
-                    last = self._tokens[close].end()
+                    last = self.tokens[close].end()
                 i = close
             i += 1
-        chains[-1][-1] = piece + self._text[last : span.end]
+        chains[-1][-1] = piece + self.text[last : span.end]
         return "".join([*done, _decided(chains)])
 
     def _absorbing(self, i: int, inner: "_Span") -> str | None:
         """The macro, exists or all, whose arguments the bracket at `i` opens."""
-        name = _parts(self._tokens[i - 1])[-1:] if i and self._is_called(i - 1) else []
+        name = _parts(self.tokens[i - 1])[-1:] if i and self._is_called(i - 1) else []
         if not name or name[0] not in _ABSORBING or inner.last - inner.first < 3:
             return None
-        return name[0] if self._tokens[inner.first + 1][0] == "," else None
+        return name[0] if self.tokens[inner.first + 1][0] == "," else None
 
     def _strict_macro(self, macro: str, inner: "_Span") -> str:
-        variable, comma = self._tokens[inner.first][0], self._tokens[inner.first + 1]
+        variable, comma = self.tokens[inner.first][0], self.tokens[inner.first + 1]
         rest = self._strict(_Span(inner.first + 2, inner.last, comma.end(), inner.end))
         decided = f"map({variable}, ({rest})?true:false)"
         return f"{decided}.{macro}({variable}, {variable})"
 
     def _argument_of_present(self, i: int) -> str:
-        tokens = self._tokens[i + 1 : i + 4]
-        if not self._is_called(i) or _parts(self._tokens[i]) != [_PRESENT]:
+        tokens = self.tokens[i + 1 : i + 4]
+        if not self._is_called(i) or _parts(self.tokens[i]) != [_PRESENT]:
             raise ExpressionError(
                 "present is no value: ask it of something, as in present(steps.gate)",
-                self._tokens[i].start() + 1,
+                self.tokens[i].start() + 1,
             )
         parts = _parts(tokens[1]) if len(tokens) == 3 else []
-        alone = len(tokens) == 3 and tokens[2][0] == ")" and not any(self._gaps[i + 2 : i + 4])
+        alone = len(tokens) == 3 and tokens[2][0] == ")" and not any(self.gaps[i + 2 : i + 4])
         if not alone or (parts[:1], len(parts)) not in _PRESENT_OF:
             raise ExpressionError(_HOW_PRESENT, tokens[0].end() + 1)
         return ".".join(parts)
 
-    def _loops(self) -> list[tuple[str, int, int]]:
-        """The variables of macros, and between which tokens each is known."""
+    def loops(self) -> list["Loop"]:
+        """The macros in it that go through many things."""
         return [
-            (self._tokens[i + 2][0], i + 2, self._partners[i + 1])
-            for i, token in enumerate(self._tokens[:-3])
+            Loop(_parts(token)[-1], self.tokens[i + 2][0], i, i + 2, self.partners[i + 1])
+            for i, token in enumerate(self.tokens[:-3])
             if _parts(token)[-1:] and _parts(token)[-1] in _MACROS and self._is_called(i)
-            if self._tokens[i + 3][0] == ","
+            if self.tokens[i + 3][0] == ","
         ]
 
     def _check_use(self, i: int, name: str) -> None:
-        token = self._tokens[i]
+        token = self.tokens[i]
         column = token.start() + 1
         if self._has_dollar(token):
             raise ExpressionError(
@@ -255,29 +261,29 @@ class Written:
 
     def _has_dollar(self, token: re.Match[str]) -> bool:
         start = token.start()
-        return token["name"] is not None and self._text[max(0, start - 1) : start] == "$"
+        return token["name"] is not None and self.text[max(0, start - 1) : start] == "$"
 
     def _without_dollars(self) -> str:
         """What was meant, on one line."""
-        dollars = {token.start() - 1 for token in self._tokens if self._has_dollar(token)}
-        kept = "".join(sign for i, sign in enumerate(self._text) if i not in dollars)
+        dollars = {token.start() - 1 for token in self.tokens if self._has_dollar(token)}
+        kept = "".join(sign for i, sign in enumerate(self.text) if i not in dollars)
         return " ".join(kept.split())
 
     def _is_whole_argument_of(self, i: int, function: str) -> bool:
-        around = [token[0] for token in self._tokens[max(0, i - 2) : i + 2]]
-        if len(around) != 4 or any(self._gaps[i - 1 : i + 2]):
+        around = [token[0] for token in self.tokens[max(0, i - 2) : i + 2]]
+        if len(around) != 4 or any(self.gaps[i - 1 : i + 2]):
             return False
         return around[:2] == [function, "("] and around[3] == ")"
 
     def _is_called(self, i: int) -> bool:
-        following = self._tokens[i + 1][0] if i + 1 in self._partners else ""
-        return following == "(" and not self._gaps[i + 1]
+        following = self.tokens[i + 1][0] if i + 1 in self.partners else ""
+        return following == "(" and not self.gaps[i + 1]
 
     def _is_selection(self, i: int) -> bool:
         """Whether a name is a field or a method of what stands before it."""
-        if self._gaps[i] != "." or not i:
+        if self.gaps[i] != "." or not i:
             return False
-        before = self._tokens[i - 1]
+        before = self.tokens[i - 1]
         return before["operator"] is None and before[0] not in ("(", "[", "{")
 
     def _stays_whole(self, i: int) -> bool:
@@ -286,32 +292,46 @@ class Written:
             return True
         if self._before(i) in ("{", ",") and self._after(i) == ":":
             return True
-        return self._before(i) == "[" and self._after(i) == "]" and self._follows_value(i - 1)
+        return self._before(i) == "[" and self._after(i) == "]" and self.follows_value(i - 1)
 
-    def _follows_value(self, i: int) -> bool:
+    def follows_value(self, i: int) -> bool:
         """Whether a bracket stands right behind a value: an index or a call, no list or group."""
-        if i == 0 or self._gaps[i]:
+        if i == 0 or self.gaps[i]:
             return False
-        before = self._tokens[i - 1]
+        before = self.tokens[i - 1]
         return before[0] != "in" and (before["name"] is not None or before[0] in (")", "]", "}"))
 
-    def _operand(self, i: int) -> int:
-        """Where the value begins whose method the name at `i` is; the name itself if it is none."""
-        while i > 0 and self._before(i) == ".":
+    def operand(self, i: int) -> int:
+        """The offset where the value begins whose method the name at `i` is, or else the name."""
+        passed = []
+        while i > 0 and i not in self._operands and self._before(i) == ".":
+            passed.append(i)
             i -= 1
-            while self._partners.get(i, i) < i:
-                i = self._partners[i]
-                if not self._follows_value(i):
+            while self.partners.get(i, i) < i:
+                i = self.partners[i]
+                if not self.follows_value(i):
                     break
                 i -= 1
-        return self._tokens[i].start()
+        start = self._operands.get(i, self.tokens[i].start())
+        self._operands |= dict.fromkeys(passed, start)
+        return start
 
     def _before(self, i: int) -> str:
-        return self._gaps[i][-1:] or (self._tokens[i - 1][0][-1:] if i else "")
+        return self.gaps[i][-1:] or (self.tokens[i - 1][0][-1:] if i else "")
 
     def _after(self, i: int) -> str:
-        following = self._tokens[i + 1][0] if i + 1 < len(self._tokens) else ""
-        return self._gaps[i + 1][:1] or following[:1]
+        following = self.tokens[i + 1][0] if i + 1 < len(self.tokens) else ""
+        return self.gaps[i + 1][:1] or following[:1]
+
+
+class Loop(NamedTuple):
+    """A macro such as `many.map(x, …)`: its words, and the tokens of its name and its arguments."""
+
+    macro: str
+    variable: str
+    name: int
+    first: int
+    last: int
 
 
 class _Span(NamedTuple):
@@ -343,6 +363,23 @@ def _joined(parts: Sequence[str], form: str) -> str:
 
 def _parts(token: re.Match[str]) -> list[str]:
     return re.split(r"\s*\.\s*", token["name"]) if token["name"] is not None else []
+
+
+def _read(text: str) -> tuple[str, list[re.Match[str]]]:
+    """The text with blanks for comments, so that all offsets stay, and its tokens.
+
+    It is read up to a quote that is never closed, which CEL refuses.
+    """
+    kept, tokens, last = [], [], 0
+    for token in _TOKEN.finditer(text):
+        if token["unclosed"] is not None:
+            break
+        if token["comment"] is None:
+            tokens.append(token)
+            continue
+        kept += [text[last : token.start()], " " * len(token[0])]
+        last = token.end()
+    return "".join([*kept, text[last:]]), tokens
 
 
 def _partners(tokens: Sequence[re.Match[str]]) -> dict[int, int]:

@@ -18,6 +18,7 @@ from typing import Any
 from cel_expr_python import cel
 
 from appliance.engine.annotations import members
+from appliance.engine.cel_limits import check_values, growth
 from appliance.engine.cel_messages import Refusals, failure, in_our_words
 from appliance.engine.cel_text import (
     ELEMENT,
@@ -38,6 +39,7 @@ _SCALARS = (bool, float, int)
 _ABSORBING = ("||", "&&", "exists", "all")
 _CONDITION = "a condition"
 _EXPRESSION = "an expression"
+_NO_MEMORY = "needs more memory than there is"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class Expression:
     _keys: tuple[str, ...]
     _converters: tuple[Callable[[Any], Any], ...]
     _evaluate: Callable[..., Any]
+    _growth: int = 1
 
     def value(self, values: Sequence[Any]) -> Any:
         """Work it out over the values of `names`, then a boolean for each of `presences`.
@@ -62,11 +65,15 @@ class Expression:
             ExpressionError: it gave an error, or something that is not of the compiled type.
         """
         try:
+            if self._growth > 1:
+                check_values(dict(zip(self._keys, values, strict=True)), self._growth)
             converted = zip(self._keys, self._converters, values, strict=True)
             result = self._evaluate(data={key: convert(v) for key, convert, v in converted})
             found = result.value()
         except (TypeError, ValueError, OverflowError, RuntimeError, RecursionError) as error:
             raise self._failure(values, error) from None
+        except MemoryError:
+            raise ExpressionError(f"'{self.text}' {_NO_MEMORY}") from None
         # An error is a value in CEL, a text, and true to Python. Of these types it can be none.
         if type(found) is self.annotation and self.annotation in _SCALARS:
             return found
@@ -90,7 +97,10 @@ class Expression:
 
     def _checked(self, result: Any) -> Any:
         kind = root(result.type())
-        plain = result.plain_value()
+        try:
+            plain = result.plain_value()
+        except MemoryError:
+            raise ExpressionError(f"'{self.text}' {_NO_MEMORY}") from None
         if kind == "ERROR":
             raise self._not_worked_out(plain)
         fits = kind in RESULTS if self.annotation is Any else RESULTS.get(kind) is self.annotation
@@ -188,6 +198,7 @@ class Language:
         check_writing(text, noun)
         written = Written(text, noun)
         references = written.references()
+        grows = growth(written)
         environment = self._environment(item)
         for name, column in references.names.items():
             self._check_name(name, column, item, noun)
@@ -225,6 +236,7 @@ class Language:
             _keys=(*references.names, *asked),
             _converters=(*converters, *(bool for _ in asked)),
             _evaluate=compiled.eval,
+            _growth=grows,
         )
         if not (found.names or found.presences):
             # What is wrong with it is wrong for ever: said now.

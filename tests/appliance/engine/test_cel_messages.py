@@ -121,7 +121,7 @@ def test_an_expression_is_called_so_in_what_is_said_of_it() -> None:
 
 
 def test_loops_within_loops_have_a_budget() -> None:
-    text = "inputs.site.map(a, inputs.site.map(b, inputs.site.map(c, inputs.site.map(d, a))))"
+    text = "inputs.site.all(a, inputs.site.all(b, inputs.site.all(c, inputs.site.all(d, true))))"
     with pytest.raises(
         ExpressionError, match="it goes through too many elements: nest fewer loops"
     ):

@@ -214,7 +214,7 @@ def test_a_value_that_cannot_be_given_is_told_by_its_name() -> None:
 
 
 def test_a_budget_that_is_spent_is_an_error() -> None:
-    text = "inputs.site.map(a, inputs.site.map(b, inputs.site.map(c, a)))"
+    text = "inputs.site.all(a, inputs.site.all(b, inputs.site.all(c, true)))"
     with pytest.raises(ExpressionError, match="cannot be worked out: it goes through too many"):
         value(text, inputs__site=[0] * 250)
 
