@@ -10,6 +10,7 @@ from appliance.engine.plan import Plan
 from appliance.engine.redaction import Redaction
 from appliance.engine.scopes import Entrance
 from appliance.engine.selectors import is_selector
+from appliance.engine.sources import Verbatim
 from appliance.engine.steps import PlannedStep
 from appliance.engine.values import references_in
 
@@ -107,7 +108,12 @@ class _File:
         own = [s for s in own if "/" not in s.name[len(prefix) :]]
         self._steps = {s.name[len(prefix) :]: s for s in sorted(own, key=lambda s: s.index)}
         self._language = Language({}, self._steps)
-        self._shown = Redaction(document.hidden).text
+        self._redaction = Redaction(document.hidden)
+
+    def _shown(self, written: Any) -> str:
+        """A text of the file without what is hidden; an ellipsis if too short to be searched."""
+        text = self._redaction.text(str(written))
+        return "…" if isinstance(written, Verbatim) and text == written else text
 
     def diagram(self) -> Diagram:
         """The nodes and wires of the file."""
@@ -121,7 +127,7 @@ class _File:
         fields = {edge.output: Port(edge.output) for edge in edges if edge.source == FRAME}
         frame = [Node(FRAME, "frame", "frame", gives=tuple(fields.values()))] if fields else []
         last = [Node(OUTPUTS, "outputs", "outputs", takes=outputs)] if outputs else []
-        return Diagram(str(self._data.get("name", "")), (*inputs, *frame, *steps, *last), edges)
+        return Diagram(self._shown(self._data["name"]), (*inputs, *frame, *steps, *last), edges)
 
     def _node(self, name: str, step: PlannedStep, edges: Iterable[Edge]) -> Node:
         block, key = step.block, f"steps.{name}"
@@ -146,11 +152,11 @@ class _File:
     def _notes(self, step: PlannedStep) -> Iterator[str]:
         """The models and connections a step names, and the file that runs as it."""
         if step.block.cls is Entrance:
-            yield self._shown(str(step.written.get("workflow", "")))
+            yield self._shown(step.written.get("workflow", ""))
         for field, kind in step.names_outside.items():
             named = step.written.get(field, step.block.manifest.model_fields[field].default)
             if isinstance(named, str):
-                yield self._shown(f"{kind} {named}")
+                yield f"{kind} {self._shown(named)}"
 
     def _inside(self, step: PlannedStep) -> Diagram | None:
         prefix = f"{step.name}/"

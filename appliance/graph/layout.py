@@ -24,6 +24,9 @@ _MOST_FOR_WIRES = 72.0
 _BEND = 12.0
 _ORDERINGS = 8
 _FITTINGS = 24
+# Through so many layers in all wires are led round the boxes, the short ones first; so the picture
+# grows with its wires, and not with these times the layers.
+_MOST_PASSED = 6_000
 # With more places than this each of them is looked at fewer times.
 _MANY_SPOTS = 4_000
 _STRAIGHTNESS = 4.0
@@ -87,7 +90,7 @@ def layout_of(diagram: Diagram) -> Layout:
         boxes[node.key] = box_of(node, (inner.width, inner.height) if inner else None)
     layers = _layers(diagram)
     spots = {key: _Spot(box.height, layers[key], box) for key, box in boxes.items()}
-    ways = _Ways(spots)
+    ways = _Ways(spots, _reach(layers, diagram.edges))
     routes = [(edge, ways.route(edge)) for edge in diagram.edges]
     columns = _columns([*spots.values(), *ways.bends])
     effort = min(1.0, _MANY_SPOTS / max(1, sum(map(len, columns))))
@@ -120,22 +123,39 @@ def _layers(diagram: Diagram) -> dict[str, int]:
     }
 
 
+def _reach(layers: Mapping[str, int], edges: Iterable[Edge]) -> int:
+    """How many layers a wire may span that is led round the boxes between."""
+    spans = sorted(layers[edge.target] - layers[edge.source] for edge in edges)
+    total = 0
+    for span in spans:
+        total += span - 1
+        if total > _MOST_PASSED:
+            # Of those as long as this one none is, so that equals are drawn alike.
+            return span - 1
+    return max(spans, default=1)
+
+
 class _Ways:
     """The ways of wires through the layers; those from one output share theirs as long as they can.
 
-    So the number of bends is at most that of outputs by that of layers.
+    So the number of bends is at most that of outputs by that of layers. A wire that spans more than
+    `reach` layers goes straight, behind the boxes, and pulls at none of them.
     """
 
-    def __init__(self, spots: Mapping[str, _Spot]) -> None:
+    def __init__(self, spots: Mapping[str, _Spot], reach: int) -> None:
         self.bends: list[_Spot] = []
         self._spots = spots
+        self._reach = reach
         self._shared: dict[tuple[str, str, int], _Spot] = {}
 
     def route(self, edge: Edge) -> list[tuple[_Spot, float]]:
         """The spots a wire passes, each with how far below its middle."""
         source, target = self._spots[edge.source], self._spots[edge.target]
         at = source.box.height_of_output(edge.output) if source.box else 0.0
+        into = target.box.height_of_input(edge.input) if target.box else 0.0
         way = [(source, at - source.height / 2)]
+        if target.layer - source.layer > self._reach:
+            return [*way, (target, into - target.height / 2)]
         for layer in range(source.layer + 1, target.layer):
             key = (edge.source, edge.output, layer)
             bend = self._shared.get(key)
@@ -144,7 +164,6 @@ class _Ways:
                 self.bends.append(bend)
                 _join(way[-1], (bend, 0.0))
             way.append((bend, 0.0))
-        into = target.box.height_of_input(edge.input) if target.box else 0.0
         way.append((target, into - target.height / 2))
         _join(way[-2], way[-1])
         return way

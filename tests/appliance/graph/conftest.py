@@ -55,10 +55,10 @@ class Beside:
         return self._files[name], name
 
     def variable(self, name: str) -> str | None:
-        return None
+        return "site-12" if name == "SITE" else None
 
     def secret(self, name: str) -> str:
-        return f"secret-{name}"
+        return name if len(name) == 1 else f"secret-{name}"
 
 
 Load = Callable[..., Plan]

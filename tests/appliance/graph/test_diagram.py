@@ -6,6 +6,7 @@ import pytest
 
 from appliance.engine.plan import Plan
 from appliance.graph.diagram import Diagram, Edge, Node, Port, diagram_of, times
+from appliance.graph.svg import svg
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +95,22 @@ def test_a_secret_is_not_drawn(load: Callable[..., Plan]) -> None:
     )
     (note,) = node(diagram_of(plan), "steps.a").notes
     assert "secret-which" not in note
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("!secret which", "…"),
+        ("!secret 1", "…"),
+        ("gate-${SITE}", "gate-…"),
+        ("${OTHER:-gate}", "gate"),
+        ("gate", "gate"),
+    ],
+)
+def test_a_name_from_outside_is_not_drawn(name: str, shown: str, load: Callable[..., Plan]) -> None:
+    plan = load(f"version: 1\nname: {name}\nsteps: [{{name: a, type: gather@1, values: [1]}}]\n")
+    assert diagram_of(plan).name == shown
+    assert "secret-which" not in svg(diagram_of(plan))
 
 
 def test_many_of_many_is_told_twice() -> None:

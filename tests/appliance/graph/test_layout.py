@@ -129,6 +129,19 @@ def test_a_long_chain_is_placed_even_if_every_result_goes_to_the_end() -> None:
     assert layout.width < 251 * 400
 
 
+def test_where_very_many_wires_are_long_the_longest_go_straight() -> None:
+    plain = chain(500)
+    long = tuple(Edge("s0", "b", f"s{i}", "when") for i in range(2, 500))
+    layout = layout_of(Diagram("w", plain.nodes, (*plain.edges, *long)))
+    assert sum(len(wire.points) for wire in layout.wires) < 20_000
+    lengths = [len(wire.points) for wire in layout.wires if wire.edge.conditional]
+    # Two points at each end, and two for each layer between.
+    led = next(i for i, length in enumerate(lengths) if length == 4)
+    assert led > 50
+    assert lengths[:led] == [6 + 2 * i for i in range(led)]
+    assert set(lengths[led:]) == {4}
+
+
 def test_nothing_is_a_layout_too() -> None:
     layout = layout_of(Diagram("w", (), ()))
     assert (layout.boxes, layout.wires) == ((), ())

@@ -106,6 +106,16 @@ def test_five_hundred_steps_make_a_picture_of_bounded_size(load: Callable[..., P
     assert len(groups(ET.fromstring(text), "node")) == 502
 
 
+def test_the_picture_grows_with_the_wires_and_not_with_the_layers_they_pass() -> None:
+    nodes = tuple(
+        Node(f"s{i}", "step", f"s{i}", "x@1", (Port("a"), Port("b")), (Port("c"),))
+        for i in range(2_000)
+    )
+    pairs = [(f"s{i - 1}", f"s{i}") for i in range(1, 2_000)]
+    edges = [Edge(a, "c", b, "a") for a, b in pairs] + [Edge("s0", "c", b, "b") for _, b in pairs]
+    assert len(svg(Diagram("w", nodes, tuple(edges)))) < 3_000_000
+
+
 def test_the_workflow_that_ships_can_be_drawn(load: Callable[..., Plan]) -> None:
     plan = load((ROOT / "workflows" / "people-count.yaml").read_text("utf-8"))
     keys = [group.get("data-key") for group in groups(parsed(diagram_of(plan)), "node")]
