@@ -29,9 +29,9 @@ from appliance.inference.packages import FetchError
 from appliance.inference.store import Store
 from appliance.observe.log import set_up_logging
 from appliance.pipelines.planning import check_files, plan_file, plan_pipelines
-from appliance.runs import RunOptions, run_workflow
+from appliance.runs import RunOptions, RunStopped, run_workflow
 from appliance.schema import schema_text
-from appliance.sentences import REFUSED, fail, say, sentences
+from appliance.sentences import FAILED, REFUSED, fail, say, sentences
 from appliance.settings import (
     Settings,
     default_state_dir,
@@ -187,7 +187,11 @@ def _run(settings: Settings, options: RunOptions) -> None:
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_DFL)
     begin = partial(_stop_on_signals, stop, clock)
-    click.echo(run_workflow(settings, options, clock, stop, begin))
+    try:
+        click.echo(run_workflow(settings, options, clock, stop, begin))
+    except RunStopped as stopped:
+        click.echo(str(stopped))
+        raise SystemExit(FAILED) from None
 
 
 @main.command()

@@ -4,7 +4,9 @@ import socket
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from functools import partial
+from types import NoneType
+from typing import Any, get_args
 
 import structlog
 
@@ -56,7 +58,8 @@ class Daemon:
     in which no time passes between two frames. `on_turn` is told of every turn, with a frame or
     without, on the lane's own thread. Outputs that are pictures are only made where
     `pictures` are asked for: nobody else looks at them. `models` are those of a program that has
-    them already, else they lie in the state directory.
+    them already, else they lie in the state directory. With `restarts` a lane that a step has ended
+    begins anew; without it stays ended, and `failure` says why.
 
     Raises:
         DefinitionError, ModelError: a workflow cannot be started.
@@ -73,10 +76,12 @@ class Daemon:
         on_turn: OnTurn | None = None,
         pictures: bool = False,
         models: Models | None = None,
+        restarts: bool = True,
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._pace = pace
+        self._restarts = restarts
         self._supervisor = Supervisor(clock)
         self._models = models or Models(Store(settings.state_dir), model_cards(load_catalog()))
         self._began_s = clock.monotonic()
@@ -98,7 +103,12 @@ class Daemon:
         for name, delivery in self._deliveries.items():
             start(f"delivery:{name}", delivery.deliver, rank=DELIVERIES)
         self._lane_tasks = [
-            start(f"lane:{lane.name}", lane.loop, expected=(StepError,), rank=LANES)
+            start(
+                f"lane:{lane.name}",
+                lane.loop if self._restarts else partial(_once, lane),
+                expected=(StepError,),
+                rank=LANES,
+            )
             for lane in self.lanes
         ]
         start("last-turns", self._last_turns, rank=LAST_TURNS)
@@ -112,6 +122,13 @@ class Daemon:
     def ended(self) -> bool:
         """Whether all sources have ended and all their frames are done."""
         return all(task.done.is_set() for task in self._lane_tasks)
+
+    @property
+    def failure(self) -> StepError | None:
+        """What has ended a lane that does not begin anew."""
+        if self._restarts:
+            return None
+        return next((lane.error for lane in self.lanes if lane.error is not None), None)
 
     def drain(self, timeout_s: float, stop: threading.Event) -> bool:
         """Wait until every event is committed and delivered, or `stop` is set; say whether all is.
@@ -184,13 +201,15 @@ class Daemon:
         self, plans: Mapping[str, Plan], *, pictures: bool
     ) -> Collection[tuple[str, str, Run]]:
         found = []
-        for warning in dict.fromkeys(w for plan in plans.values() for w in plan.warnings):
+        told = [w for plan in plans.values() for w in plan.told(plan.warnings)]
+        for warning in dict.fromkeys(told):
             log.warning(
                 "probably not meant", at=str(warning.mark), where=warning.where, what=warning.what
             )
         for name, plan in plans.items():
             pipeline = self._settings.pipelines[name]
-            taken = [n for n, kind in plan.output_types.items() if pictures or kind is not Image]
+            types = plan.output_types.items()
+            taken = [n for n, kind in types if pictures or not is_picture(kind)]
             shared = self._shared(name, plan)
             for camera in pipeline.cameras:
                 origin = Origin(plan.name, name, camera, "")
@@ -246,6 +265,20 @@ class Daemon:
                 state = {"connected": now.connected, "last_error": now.last_error}
             found[name] = state | asdict(totals.get(name, Totals()))
         return found
+
+
+def is_picture(annotation: Any) -> bool:
+    """Whether values of this type are pictures, or many of them."""
+    parts = [part for part in get_args(annotation) if part not in (Ellipsis, NoneType)]
+    return annotation is Image or (bool(parts) and all(map(is_picture, parts)))
+
+
+def _once(lane: Lane, stop: threading.Event) -> None:
+    """The loop of a lane that is over when a step has ended it."""
+    try:
+        lane.loop(stop)
+    except StepError:
+        lane.close()
 
 
 def serve(

@@ -20,6 +20,7 @@ from appliance.supervisor import Supervisor, Task
 from appliance.video.capture import Pace
 from appliance.video.reader import VideoReader
 from appliance.workflow import Workflow, plain_inputs
+from blocks.data import Frame
 
 OnResult = Callable[[Result], None]
 
@@ -34,9 +35,11 @@ class Pipeline:
     Args:
         source: A video file, an rtsp:// or http:// URL, /dev/video0.
         workflow: A Workflow, the file of one (as `Workflow.load` takes it), or the text of one.
-        on_result: Called with the result of every turn; `result.frame` is the frame it is about.
+        on_result: Called with the result of every frame; `result.frame` is the one it is about.
             While it runs the lane waits. If it raises, the pipeline is stopped, and `join` raises
             the same. Without it no pictures are drawn.
+        ticks: Call `on_result` also for turns without a frame, whose `result.frame` is None: what
+            falls due between two frames, and the stop.
         inputs: The inputs of the workflow, by their names.
         connections: The outside systems that the workflow names, with their URLs.
         state_dir: Where events wait for their delivery, and are remembered; without it in a folder
@@ -54,6 +57,7 @@ class Pipeline:
         workflow: Workflow | str | Path,
         *,
         on_result: OnResult | None = None,
+        ticks: bool = False,
         inputs: Mapping[str, Any] | None = None,
         connections: Mapping[str, str] | None = None,
         state_dir: str | Path | None = None,
@@ -71,9 +75,12 @@ class Pipeline:
         self._refuse_what_does_not_fit()
         self._pace = _pace(pace)
         self._on_result = on_result
+        self._ticks = ticks
         self._clock = SystemClock()
         self._stopping = threading.Event()
         self._asked = threading.Lock()
+        self._claim = threading.Lock()
+        self._claimed = False
         self._task: Task | None = None
         self._daemon: Daemon | None = None
         self._last_status: dict[str, Any] | None = None
@@ -88,8 +95,19 @@ class Pipeline:
             OutboxError: the state directory cannot be used, such as by two at once.
             RuntimeError: it has been started before.
         """
-        if self._task is not None:
-            raise RuntimeError("a pipeline is started once: make another one")
+        with self._claim:
+            if self._claimed:
+                raise RuntimeError("a pipeline is started once: make another one")
+            self._claimed = True
+        try:
+            self._start()
+        except BaseException:
+            # Nothing has begun: it may be tried again, as with a camera that was off.
+            self._claimed = False
+            raise
+        return self
+
+    def _start(self) -> None:
         with ExitStack() as opened:
             settings = self._settings
             if not self._keeps_state:
@@ -110,7 +128,6 @@ class Pipeline:
 
         supervisor = Supervisor(self._clock)
         self._task = supervisor.start(f"pipeline:{self._workflow.name}", loop, restart=False)
-        return self
 
     def stop(self) -> None:
         """Ask it to end; `join` waits until it has. May be called by `on_result`, too."""
@@ -123,6 +140,7 @@ class Pipeline:
 
         Raises:
             Exception: what `on_result` raised.
+            StepError: of a file: a step failed that says `on_error: stop`.
             VideoError: not one picture of the source could be decoded.
             RuntimeError: it has not been started.
         """
@@ -185,6 +203,7 @@ class Pipeline:
             on_turn=self._seen if self._on_result is not None else None,
             pictures=self._on_result is not None,
             models=self._workflow.models,
+            restarts=live,
         )
 
     @property
@@ -195,6 +214,8 @@ class Pipeline:
     def _seen(self, turn: Turn) -> None:
         # After a failure a few turns may come until the lane has stopped.
         if self._on_result is None or self._error is not None:
+            return
+        if not self._ticks and not isinstance(turn.moment, Frame):
             return
         try:
             self._on_result(Result.of(turn))
@@ -215,7 +236,8 @@ class Pipeline:
                 # From here on nobody asks the daemon, which is about to be closed.
                 with self._asked:
                     self._last_status = daemon.status()
-            if not self._stopping.is_set():
+            self._error = self._error or daemon.failure
+            if self._error is None and not self._stopping.is_set():
                 self._error = undecodable(daemon, self._settings.cameras[CAMERA].url)
 
 

@@ -59,8 +59,17 @@ class RunReport:
         if sys.stderr.isatty():
             sys.stderr.write("\x1b[K")
 
-    def summary(self, status: dict[str, Any], results: dict[str, Path], video_error: str) -> str:
-        """The whole run in a few lines: frames, events, outputs, and where the results lie."""
+    def summary(
+        self,
+        status: dict[str, Any],
+        results: dict[str, Path],
+        video_error: str,
+        stopped_by: str = "",
+    ) -> str:
+        """The whole run in a few lines: frames, events, outputs, and where the results lie.
+
+        `stopped_by` is what has ended it before its source.
+        """
         elapsed_s = self._elapsed_s
         (lane,) = status["lanes"]
         skipped = dict(lane["buckets"])
@@ -85,7 +94,10 @@ class RunReport:
                 "  outputs   " + " · ".join(f"{n} {_short(v)}" for n, v in self.outputs.items())
             )
         for step, count in lane["failures"].items():
-            lines.append(f"  failed    {step} {count} times; last: {lane['last_failure']}")
+            times_told = "once" if count == 1 else f"{count} times; last"
+            lines.append(f"  failed    {step} {times_told}: {lane['last_failures'][step]}")
+        if stopped_by:
+            lines.append(f"  stopped   {stopped_by}")
         for name, connection in status["connections"].items():
             lines.append(f"  delivery  {_delivery(name, connection)}")
         if status["outbox"]["uncommitted"]:
@@ -114,7 +126,9 @@ def _from_here(path: Path) -> Path:
 
 
 def _is_plain(value: Any) -> bool:
-    return not isinstance(value, Image)
+    return not isinstance(value, Image) and not (
+        isinstance(value, tuple) and any(not _is_plain(part) for part in value)
+    )
 
 
 def _short(value: Any) -> str:

@@ -7,7 +7,8 @@ from types import MappingProxyType
 from typing import Any
 
 from appliance.engine.errors import WorkflowError, suggestion
-from appliance.engine.turn import StepFailure, Turn
+from appliance.engine.failures import StepFailure, told_plainly
+from appliance.engine.turn import Turn
 from blocks.data import Detections, Event, Frame, Image, Moment
 
 
@@ -16,8 +17,7 @@ class RunError(WorkflowError):
 
     def __init__(self, failures: tuple[StepFailure, ...]) -> None:
         self.failures = failures
-        told = [f"step {f.step}: {type(f.error).__name__}: {f.error}" for f in failures]
-        super().__init__("\n".join(told))
+        super().__init__("\n".join(map(str, failures)))
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -57,10 +57,14 @@ class Result(Mapping[str, Any]):
         """Do nothing if every step went well.
 
         Raises:
-            RunError: some did not; the exception of the first is its cause.
+            RunError: some did not; the exception of the first is its cause, unless a secret is in
+                its text.
         """
         if self.failures:
-            raise RunError(self.failures) from self.failures[0].error
+            first = self.failures[0]
+            # A traceback would show the error itself, with what is left out of its text.
+            cause = first.error if first.what in ("", told_plainly(first.error)) else None
+            raise RunError(self.failures) from cause
 
     def __getitem__(self, name: str) -> Any:
         if name not in self.outputs:

@@ -36,6 +36,10 @@ class RunOptions:
     realtime: bool = False
 
 
+class RunStopped(Exception):  # noqa: N818 - what it says is the summary of a run
+    """A step that says `on_error: stop` has ended a run; the text is the summary."""
+
+
 class Recorder:
     """Writes the annotated pictures of a run; a disk that refuses ends the video, not the run.
 
@@ -87,8 +91,10 @@ def run_workflow(
     """Run the one pipeline of the settings until its source ends or `stop` is set; sum it up.
 
     `stop` is looked at only once `on_begin` has been called: a camera may take long to open.
+    A file ends with the first failure of a step that says `on_error: stop`; a camera goes on.
 
     Raises:
+        RunStopped: such a step has ended the run; with the summary.
         DefinitionError, InputError, ModelError, VideoError, OutboxError: it cannot be begun, or the
             source held no picture.
     """
@@ -104,7 +110,15 @@ def run_workflow(
         pace = Pace.REALTIME if options.realtime or reader.info.live else Pace.FAST
         on_turn = _both(report.seen, recorder.write)
         pictures = options.output is not None
-        daemon = Daemon(settings, plans, clock, pace=pace, on_turn=on_turn, pictures=pictures)
+        daemon = Daemon(
+            settings,
+            plans,
+            clock,
+            pace=pace,
+            on_turn=on_turn,
+            pictures=pictures,
+            restarts=reader.info.live,
+        )
         # Now the reader belongs to the camera's thread, which may still be in it at the end.
         opened.pop_all()
     if on_begin is not None:
@@ -115,11 +129,14 @@ def run_workflow(
         daemon.close()
         recorder.close()
     refusal = undecodable(daemon, url)
-    if refusal is not None and not stop.is_set():
+    if refusal is not None and daemon.failure is None and not stop.is_set():
         raise refusal
     database = settings.local_database if LOCAL in status["connections"] else None
     results = {"events": database, "video": recorder.path}
     there = {what: path for what, path in results.items() if path is not None and path.exists()}
+    if daemon.failure is not None:
+        summary = report.summary(status, there, recorder.error, str(daemon.failure))
+        raise RunStopped(summary) from daemon.failure
     return report.summary(status, there, recorder.error)
 
 

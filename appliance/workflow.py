@@ -4,8 +4,9 @@ A workflow may be used by any number of threads. A session belongs to one thread
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,11 +16,11 @@ import numpy as np
 
 from appliance.clock import Clock, SystemClock
 from appliance.engine.annotations import words
-from appliance.engine.errors import InputError
+from appliance.engine.errors import InputError, suggestion
+from appliance.engine.failures import StepFailure, told_plainly
 from appliance.engine.plan import Plan, load_plan
 from appliance.engine.run import Run
 from appliance.engine.ticks import MOST_TICKS, moment_at, next_tick
-from appliance.engine.turn import StepFailure
 from appliance.inference.catalog import load_catalog, model_cards
 from appliance.inference.models import Models
 from appliance.inference.store import Store
@@ -29,6 +30,7 @@ from appliance.pipelines.planning import plan_file
 from appliance.result import Result
 from appliance.settings import default_state_dir, sources_for
 from appliance.shipped import shipped
+from appliance.sources import SettingsError
 from blocks.block import Origin
 from blocks.data import Frame, Image, Moment, Pixels
 from blocks.loading import load_blocks
@@ -92,6 +94,7 @@ class Workflow:
         Raises:
             DefinitionError: everything that is wrong in it.
         """
+        _refuse_no_text(text)
         plan = load_plan(text, TEXT, load_blocks(), sources_for(Path(TEXT)))
         return cls(plan, Path(f"{plan.name}.yaml"), _models(state_dir))
 
@@ -122,7 +125,7 @@ class Workflow:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What in it is probably not meant, each as a sentence with its place."""
-        return tuple(map(str, self.plan.warnings))
+        return tuple(map(str, self.plan.told(self.plan.warnings)))
 
     def run(self, image: Picture | None = None, **inputs: Any) -> Result:
         """Run it on one picture, with nothing remembered from another run.
@@ -165,6 +168,10 @@ class Session:
     windows and speeds are reckoned by it. `captured_at` is UTC in seconds since 1970, the label of
     events. Left out, `at_s` goes on from the last turn as the clock does, from 0 at the first, and
     `captured_at` goes along with it.
+
+    Where a step that says `on_error: stop` ends a call, what was done before it is not lost: those
+    ticks come first in the next result. The end of a `with` statement drops what `stop` gives: call
+    it there yourself where steps hold something back.
     """
 
     def __init__(
@@ -183,6 +190,8 @@ class Session:
         # The moment of the last turn, and what the clock showed then.
         self._last: Moment | None = None
         self._taken_s = 0.0
+        # What fell due and has not been given to anybody yet.
+        self._ticks: list[Result] = []
         self._stopped = False
 
     def run(
@@ -198,17 +207,18 @@ class Session:
             StepError: a step failed that says `on_error: stop`.
         """
         picture = self._picture(image)
-        now, ticks = self._advance(at_s, captured_at)
+        now = self._advance(at_s, captured_at)
         frame = Frame(now.camera, now.at_s, now.captured_at, sequence=self._sequence, image=picture)
         self._sequence += 1
-        return Result.of(self._run.turn(frame), ticks)
+        return Result.of(self._run.turn(frame), self._taken_ticks())
 
     def tick(self, at_s: float | None = None) -> tuple[Result, ...]:
         """Let time pass without a picture, and run what falls due until then, each at its time.
 
         `run` and `stop` do so, too; this is for times in which no picture comes.
         """
-        return tuple(self._advance(at_s, None)[1])
+        self._advance(at_s, None)
+        return tuple(self._taken_ticks())
 
     def command(self, step: str, name: str, value: Any = None, at_s: float | None = None) -> Result:
         """Give a command to a step, such as a reset.
@@ -216,17 +226,17 @@ class Session:
         Raises:
             InputError: there is no such step, or it has no such command.
         """
-        now, ticks = self._advance(at_s, None)
-        return Result.of(self._run.command(step, name, value, now), ticks)
+        now = self._advance(at_s, None)
+        return Result.of(self._run.command(step, name, value, now), self._taken_ticks())
 
     def stop(self, at_s: float | None = None) -> Result:
         """The last turn: what steps have held back until now comes out. Nothing runs after it.
 
         Left out, `at_s` is that of the turn before.
         """
-        now, ticks = self._advance(self._at_s if at_s is None else at_s, None)
+        now = self._advance(self._at_s if at_s is None else at_s, None)
         self._stopped = True
-        return Result.of(self._run.stop(now), ticks)
+        return Result.of(self._run.stop(now), self._taken_ticks())
 
     @property
     def next_at(self) -> float | None:
@@ -242,20 +252,26 @@ class Session:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if not self._stopped:
+        if self._stopped:
+            return
+        try:
             self.stop()
+        except Exception:
+            # What went wrong in the body comes first.
+            if error is None:
+                raise
 
     @property
     def _at_s(self) -> float:
         return 0.0 if self._last is None else self._last.at_s
 
-    def _advance(
-        self, at_s: float | None, captured_at: float | None
-    ) -> tuple[Moment, list[Result]]:
-        """Go on to a time; the moment that it is then, and the ticks on the way to it."""
+    def _advance(self, at_s: float | None, captured_at: float | None) -> Moment:
+        """Go on to a time, with the ticks on the way to it; the moment that it is then."""
         if self._stopped:
             raise InputError("this session has been stopped: begin another one")
         last = self._last
+        for name, given in (("at_s", at_s), ("captured_at", captured_at)):
+            _refuse_no_number(name, given)
         if at_s is None:
             passed_s = 0.0 if last is None else self._clock.monotonic() - self._taken_s
             at_s = self._at_s + passed_s
@@ -268,23 +284,31 @@ class Session:
             now = moment_at(float(at_s), known)
         else:
             now = Moment(self._camera, float(at_s), float(captured_at))
-        ticks = list(self._ticks(last, now)) if last is not None else []
+        if last is not None:
+            self._run_ticks(last, now)
         self._last, self._taken_s = now, self._clock.monotonic()
-        return now, ticks
+        return now
 
-    def _ticks(self, last: Moment, until: Moment) -> Iterator[Result]:
+    def _taken_ticks(self) -> list[Result]:
+        taken, self._ticks = self._ticks, []
+        return taken
+
+    def _run_ticks(self, last: Moment, until: Moment) -> None:
         """What is due by then, each at its time; as a lane does it."""
         for _ in range(MOST_TICKS):
             due = next_tick(self._run, last, until, until.at_s)
             if due is None:
                 return
-            last = due
-            yield Result.of(self._run.tick(due))
+            # Of one that raises the time has passed, too, and those before it are kept.
+            last = self._last = due
+            self._taken_s = self._clock.monotonic()
+            self._ticks.append(Result.of(self._run.tick(due)))
         what = (
             f"more than {MOST_TICKS} ticks were due by {until.at_s:.3f} s: a block asks too often"
         )
-        failure = StepFailure(OVERDUE, RuntimeError(what))
-        yield Result({}, (), (failure,), last)
+        error = RuntimeError(what)
+        failure = StepFailure(OVERDUE, error, what=told_plainly(error))
+        self._ticks.append(Result({}, (), (failure,), last))
 
     def _picture(self, image: Picture | None) -> Image:
         if image is not None:
@@ -303,6 +327,17 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
     return [_plain(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+def _refuse_no_text(text: object) -> None:
+    if not isinstance(text, str):
+        kind = type(text).__name__
+        raise TypeError(f"from_text takes the text of a workflow, in YAML or JSON, not {kind}")
+
+
+def _refuse_no_number(name: str, given: object) -> None:
+    if isinstance(given, bool) or not isinstance(given, Real | None):
+        raise InputError(f"{name} is a number of seconds, not {given!r}")
 
 
 _NOTHING = Image.from_bgr(np.zeros((1, 1, 3), np.uint8))
@@ -342,7 +377,11 @@ def _place(path: Path) -> Path:
     if path.suffix or len(path.parts) != 1 or path.exists():
         return path
     found = shipped(f"workflows/{path}.yaml")
-    return found if found.exists() else path
+    if found.exists():
+        return found
+    names = [file.stem for file in found.parent.glob("*.yaml")]
+    hint = suggestion(str(path), names)
+    raise SettingsError(f"{path}: there is no such file, and no workflow ships by this name{hint}")
 
 
 def _models(state_dir: str | Path | None) -> Models:

@@ -66,9 +66,10 @@ class PlannedOutput:
 class Plan:
     """A checked workflow, ready to be started once for each lane.
 
-    `documents` are all files it was read from, its own the first. `warnings` are what is probably
-    not meant. `held` are the trees of what does not change in the workflows that run as steps, by
-    full name. `shared` are the names of the steps that stand for all cameras of a pipeline.
+    `documents` are all files it was read from, its own the first, and that of the settings.
+    `warnings` are what is probably not meant. `held` are the trees of what does not change in the
+    workflows that run as steps, by full name. `shared` are the names of the steps that stand for
+    all cameras of a pipeline.
     """
 
     definition: Definition
@@ -112,7 +113,8 @@ class Plan:
         """
         wrong = list(misfits_of_inputs(self.definition, self.document, given))
         if wrong:
-            raise InputError("\n".join(misfit.problem.what for misfit in wrong))
+            told = self.told(misfit.problem for misfit in wrong)
+            raise InputError("\n".join(problem.what for problem in told))
         return self._fitting(given)
 
     def misfits(self, given: Mapping[str, Any]) -> list[Misfit]:
@@ -193,7 +195,8 @@ class Plan:
         own = [step for step in looked_at if step.name not in self.shared]
         blocks = self._blocks(own, values, host, origin)
         basis = basis_of_all(own, self.steps, values)
-        return Run(blocks, basis, shared, self._slotted(values, taken), timer)
+        hidden = {value for document in self.documents for value in document.hidden}
+        return Run(blocks, basis, shared, self._slotted(values, taken), timer, hidden)
 
     def _checked(self, given: Mapping[str, Any]) -> dict[str, Any]:
         values = self.values(given)

@@ -11,7 +11,10 @@ from appliance.engine.errors import Problem
 SHORTEST = 4
 # So much of the beginning of a longer value is as good as the value itself.
 _TELLING = 16
+# So many texts are remembered: of those that tell failures there is no end.
+_MOST_DONE = 1000
 _INSTEAD = "…"
+_QUOTED = re.compile(r"""'[^']*'|"[^"]*"|\{[^{}]*\}""")
 _CUT = ("...", _INSTEAD)
 
 
@@ -40,8 +43,28 @@ class Redaction:
             for value in self._values:
                 if value.anchor in lower:
                     told = value.left_out_of(told)
+            if len(self._done) >= _MOST_DONE:
+                self._done.clear()
             self._done[text] = told
+            return told
         return self._done[text]
+
+
+def without_parts(what: str, hidden: Collection[str]) -> str:
+    """A sentence about a hidden value with an ellipsis for what it may quote of it.
+
+    However short that is: a secret of one character, or the place in braces of a longer one.
+    """
+    texts = [text.lower() for text in hidden if text]
+
+    def left_out(match: re.Match[str]) -> str:
+        part = match[0][1:-1].lower()
+        in_quotes = match[0][0] != "{"
+        if part and any(part in text or (in_quotes and text in part) for text in texts):
+            return f"{match[0][0]}{_INSTEAD}{match[0][-1]}"
+        return match[0]
+
+    return _QUOTED.sub(left_out, what) if texts else what
 
 
 def _parts(value: str) -> Iterator[str]:

@@ -4,11 +4,12 @@ A turn is caused by a frame, or without one by a tick, a command or the stop. In
 frame only those steps run that are called, and those that take something from them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from appliance.engine.errors import InputError, StepError, suggestion
+from appliance.engine.failures import Failures, StepFailure, told_plainly
 from appliance.engine.shared import Keeper, Shared
 from appliance.engine.state import Basis
 from appliance.engine.steps import PlannedStep
@@ -17,7 +18,6 @@ from appliance.engine.turn import (
     Call,
     CallOf,
     Output,
-    StepFailure,
     StepTime,
     Timer,
     Turn,
@@ -25,6 +25,10 @@ from appliance.engine.turn import (
 )
 from appliance.engine.wiring import FRAME_SLOT, MOMENT_SLOT, Slots
 from blocks.data import Frame, Moment
+
+# How long a step whose tick raised is left alone while no frame comes, in seconds of the line.
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 60.0
 
 
 def no_time() -> float:
@@ -54,6 +58,7 @@ class Run(Keeper):
         shared: Shared,
         slotted: Slotted,
         timer: Timer,
+        hidden: Collection[str] = (),
     ) -> None:
         super().__init__(blocks, basis)
         self._own = [_bound(planned, block) for planned, block in blocks]
@@ -62,7 +67,10 @@ class Run(Keeper):
         self._lock = shared.lock
         self._slotted = slotted
         self._timer = timer
+        self._failures = Failures(hidden)
         self._broken: dict[str, Exception] = {}
+        # Steps whose ticks raised since the last frame: until when they are left alone, how long.
+        self._put_off: dict[str, tuple[float, float]] = {}
         self._called = {step.planned.name: step for step in [*self._own, *self._shared]}
         everywhere = [*self._own, *self._shared]
         self._ticking = [step for step in everywhere if step.planned.block.ticks]
@@ -83,8 +91,15 @@ class Run(Keeper):
     def next_at(self, now: Moment) -> float | None:
         """When, in `at_s`, the next tick is due, as seen from now; None if none is."""
         with self._lock:
-            due = [self._ask(step, lambda block: block.next_at(now)) for step in self._ticking]
+            due = [self._due_at(step, now) for step in self._ticking]
         return min((at_s for at_s in due if at_s is not None), default=None)
+
+    def _due_at(self, step: BoundStep, now: Moment) -> float | None:
+        """When the next tick of a step is due; of one whose tick raised not at once again."""
+        at_s = self._ask(step, lambda block: block.next_at(now))
+        if at_s is None or step.planned.name not in self._put_off:
+            return at_s
+        return max(at_s, self._put_off[step.planned.name][0])
 
     def _ask(self, step: BoundStep, question: Callable[[Any], float | None]) -> float | None:
         """What a block answers; one that raises has nothing to ask for, and fails the next turn."""
@@ -109,7 +124,9 @@ class Run(Keeper):
             slots[slot] = getattr(frame, name)
         for name, slot in slotted.frame_fields:
             slots[slot] = getattr(frame, name)
-        turn = Working(frame, slots, self._timer, self._told(frame))
+        turn = Working(frame, slots, self._timer, self._failures, self._told(frame))
+        # What a frame changes may be what made them raise.
+        self._put_off.clear()
         for step in self._own:
             turn.step(step)
         if self._shared:
@@ -120,15 +137,42 @@ class Run(Keeper):
         return turn.done(slotted.outputs)
 
     def tick(self, now: Moment) -> Turn:
-        """Run the steps that have something to do by now, and what hangs on them."""
+        """Run the steps that have something to do by now, and what hangs on them.
+
+        One that raises is left alone until the next frame, or for a time that doubles.
+        """
+        ticked: set[str] = set()
 
         def due(step: BoundStep) -> Call | None:
             if not step.planned.block.ticks:
                 return None
-            at_s = self._ask(step, lambda block: block.next_at(now))
-            return step.block.tick if at_s is not None and at_s <= now.at_s else None
+            at_s = self._due_at(step, now)
+            if at_s is None or at_s > now.at_s:
+                return None
+            ticked.add(step.planned.name)
+            tick: Call = step.block.tick
+            return tick
 
-        return self._without_frame(now, due, (now,))
+        try:
+            turn = self._without_frame(now, due, (now,))
+        except StepError as error:
+            self._leave_alone(ticked & {error.step}, now)
+            raise
+        failed = ticked & {failure.step for failure in turn.failures}
+        for name in ticked - failed:
+            self._put_off.pop(name, None)
+        self._leave_alone(failed, now)
+        return turn
+
+    def _leave_alone(self, steps: Collection[str], now: Moment) -> None:
+        for name in steps:
+            _, before_s = self._put_off.get(name, (0.0, 0.0))
+            pause_s = min(max(FIRST_PAUSE_S, 2 * before_s), LONGEST_PAUSE_S)
+            self._put_off[name] = (now.at_s + pause_s, pause_s)
+
+    def told(self, error: Exception) -> str:
+        """What may be told of an error that has to do with this run."""
+        return self._failures.text(told_plainly(error))
 
     def command(self, step: str, name: str, value: Any, now: Moment) -> Turn:
         """Give a command to a step, and run what hangs on it.
@@ -167,7 +211,7 @@ class Run(Keeper):
         for slot, value in slotted.entered:
             # In a workflow that runs as a step some may be called, though nothing has entered.
             slots[slot] = value
-        turn = Working(now, slots, self._timer, self._told(now))
+        turn = Working(now, slots, self._timer, self._failures, self._told(now))
         for step in self._own:
             turn.sparse_step(step, call_of, arguments)
         if self._shared:
@@ -184,10 +228,8 @@ class Run(Keeper):
         """
         broken = {name: self._called[name].planned.stops for name in self._broken}
         for name in (name for name, stops in broken.items() if stops):
-            error = self._broken.pop(name)
-            sequence = moment.sequence if isinstance(moment, Frame) else None
-            raise StepError(name, moment.camera, sequence, error) from error
-        told = [StepFailure(name, error) for name, error in self._broken.items()]
+            raise self._failures.stopping(name, moment, self._broken.pop(name))
+        told = [self._failures.skipped(name, error) for name, error in self._broken.items()]
         self._broken.clear()
         return told
 

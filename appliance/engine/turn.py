@@ -8,6 +8,7 @@ from typing import Any
 from appliance.engine.axes import Axis, nested
 from appliance.engine.errors import StepError
 from appliance.engine.expressions import Expression
+from appliance.engine.failures import Failures, StepFailure
 from appliance.engine.results import (
     cell,
     checked,
@@ -19,22 +20,10 @@ from appliance.engine.results import (
 from appliance.engine.rows import Each
 from appliance.engine.steps import PlannedStep
 from appliance.engine.wiring import ABSENT, LOST, Slots
-from blocks.data import Event, Frame, Moment
+from blocks.data import Event, Moment
 
 Timer = Callable[[], float]
 Call = Callable[..., Any]
-
-
-@dataclass(frozen=True, slots=True)
-class StepFailure:
-    """A step that raised in a turn; what depends on it was left out.
-
-    Of a step that runs once for each `elements` says how many were lost, and `error` is the first.
-    """
-
-    step: str
-    error: Exception
-    elements: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +76,10 @@ class Working:
     """A turn while it runs."""
 
     __slots__ = (
+        "_closed",
         "_events",
         "_failures",
+        "_found",
         "_live",
         "_lost",
         "_lost_elements",
@@ -98,17 +89,25 @@ class Working:
     )
 
     def __init__(
-        self, moment: Moment, slots: Slots, timer: Timer, failures: list[StepFailure]
+        self,
+        moment: Moment,
+        slots: Slots,
+        timer: Timer,
+        failures: Failures,
+        found: list[StepFailure],
     ) -> None:
         self._moment = moment
         self._slots = slots
         self._timer = timer
         self._events: list[Event] = []
         self._failures = failures
+        self._found = found
         # Steps that have lost this turn: those that raised, and all that hang on them.
         self._lost: set[str] = set()
         self._lost_elements = False
         self._live: set[str] = set()
+        # What the steps begin with of workflows into which nothing enters in this turn.
+        self._closed: tuple[str, ...] = ()
 
     def done(self, outputs: Sequence[Output]) -> Turn:
         """What came of it."""
@@ -125,7 +124,7 @@ class Working:
             elif output.copied:
                 value = deepcopy(value)
             found[output.name] = value
-        return Turn(self._moment, tuple(self._events), found, tuple(self._failures))
+        return Turn(self._moment, tuple(self._events), found, tuple(self._found))
 
     def step(self, step: BoundStep) -> bool:
         """Run a step if it has all it needs; say whether it gave something."""
@@ -148,13 +147,14 @@ class Working:
         planned = step.planned
         call = call_of(step)
         if call is None:
-            if planned.needs_frame or self._live.isdisjoint(planned.after):
-                return
-            if self.step(step):
+            runs = not planned.needs_frame and not self._live.isdisjoint(planned.after)
+            if runs and self.step(step):
                 self._live.add(planned.name)
-            elif planned.enters:
+            elif planned.enters and (runs or planned.name.startswith(self._closed)):
                 # Nothing enters there now: what was there from the beginning of the turn goes.
-                self._slots[planned.outputs[-1]] = ABSENT
+                self._closed += (f"{planned.name}/",)
+                for slot in planned.outputs:
+                    self._slots[slot] = ABSENT
             return
         try:
             given = self._give(planned, self._timed(step, call, arguments))
@@ -167,9 +167,8 @@ class Working:
     def _failed(self, step: BoundStep, error: Exception, elements: int = 1) -> None:
         planned = step.planned
         if planned.stops:
-            sequence = self._moment.sequence if isinstance(self._moment, Frame) else None
-            raise StepError(planned.name, self._moment.camera, sequence, error) from error
-        self._failures.append(StepFailure(planned.name, error, elements))
+            raise self._failures.stopping(planned.name, self._moment, error)
+        self._found.append(self._failures.skipped(planned.name, error, elements))
         if planned.each is None:
             self._lost.add(planned.name)
 

@@ -103,6 +103,7 @@ class LaneStatus:
     steps_ms: dict[str, float]
     failures: dict[str, int]
     last_failure: str
+    last_failures: dict[str, str]
 
 
 class Lane:
@@ -133,6 +134,8 @@ class Lane:
         # Whether a tick that is due has to wait for something else than its time.
         self._held = False
         self._finished = False
+        # What ended the loop the last time it was called.
+        self.error: StepError | None = None
 
     def loop(self, stop: threading.Event) -> None:
         """Run turns until the source ends or `stop` is set, and then the last one.
@@ -146,6 +149,7 @@ class Lane:
         except StepError as error:
             # The log has it from the supervisor, with each restart.
             self._bursts.add(error.step, str(error))
+            self.error = error
             raise
         self.close()
         self.finish()
@@ -181,6 +185,7 @@ class Lane:
             steps_ms={step: round(ms, 3) for step, ms in times},
             failures=self._bursts.counts(),
             last_failure=self._bursts.last,
+            last_failures=self._bursts.last_of_each(),
         )
 
     def _run_turns(self, stop: threading.Event) -> None:
@@ -248,7 +253,7 @@ class Lane:
         self._last = moment_at(moment.at_s, moment)
         turn = call(moment)
         for failure in turn.failures:
-            self._report("step failed", failure.step, _told(failure.error))
+            self._report("step failed", failure.step, failure.what)
         self._keep(turn.events)
         return turn
 
@@ -262,13 +267,9 @@ class Lane:
         try:
             self._outbox.put(events, source=self.name.source)
         except ValueError as error:
-            self._report("event left out", UNSENDABLE, _told(error))
+            self._report("event left out", UNSENDABLE, self._run.told(error))
 
     def _report(self, message: str, kind: str, what: str) -> None:
         count = self._bursts.add(kind, what)
         if count:
             log.warning(message, lane=str(self.name), step=kind, error=what, count=count)
-
-
-def _told(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"

@@ -41,7 +41,7 @@ def plan_pipelines(
     problems: list[Problem] = []
     for name, pipeline in settings.pipelines.items():
         try:
-            plan = plan_file(settings.workflow_path(name), blocks, settings)
+            plan = _bound(plan_file(settings.workflow_path(name), blocks, settings), settings)
         except DefinitionError as error:
             problems += error.problems
         except SettingsError as error:
@@ -62,6 +62,13 @@ def plan_pipelines(
         told = dict.fromkeys(problems)
         raise DefinitionError(settings.document.discreet(told) if settings.document else told)
     return plans
+
+
+def _bound(plan: Plan, settings: Settings) -> Plan:
+    """The plan that knows what else is hidden: its inputs come from the settings file."""
+    if settings.document is None:
+        return plan
+    return replace(plan, documents=(*plan.documents, settings.document))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import json
 import sqlite3
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,18 +15,20 @@ from structlog.testing import capture_logs
 
 from appliance.clock import SystemClock
 from appliance.control import request
-from appliance.daemon import Daemon, serve
+from appliance.daemon import Daemon, is_picture, serve
 from appliance.engine.errors import DefinitionError
+from appliance.engine.plan import Plan
 from appliance.pipelines.planning import plan_pipelines
 from appliance.settings import (
     CameraSettings,
     ConnectionSettings,
     PipelineSettings,
     Settings,
+    read_settings,
 )
 from appliance.video.capture import Pace
 from blocks.block import BlockType, Manifest, block
-from blocks.data import Moment
+from blocks.data import Image, Moment
 from blocks.loading import load_blocks
 
 WORKFLOW = """\
@@ -311,3 +314,90 @@ def test_a_served_daemon_answers_and_stops_over_its_socket(make: Make, short_cli
     thread.join(PATIENCE_S)
     assert not thread.is_alive()
     assert not (settings.state_dir / "control.sock").exists()
+
+
+class LeakyManifest(Manifest):
+    """A text."""
+
+    text: str
+
+
+@block("leaky@1", LeakyManifest)
+class Leaky:
+    """Tells its text: when it is made, or with every frame."""
+
+    def __init__(self, manifest: LeakyManifest) -> None:
+        self._text = manifest.text
+        if manifest.text.endswith("refused"):
+            raise ValueError(f"there is no label '{manifest.text}'")
+
+    def run(self, moment: Moment) -> Stock:
+        """Break."""
+        raise LookupError(f"there is no label '{self._text}'")
+
+
+LEAKY = """\
+version: 1
+cameras: {front: {url: CLIP}}
+pipelines:
+  leak: {workflow: leak.yaml, cameras: [front], inputs: {word: !secret word}}
+"""
+
+
+def leaky(tmp_path: Path, clip: Path, word: str, on_error: str) -> tuple[Settings, dict[str, Plan]]:
+    """Settings that give a secret to a block that tells it."""
+    (tmp_path / "secrets.yaml").write_text(f"word: {word}\n")
+    (tmp_path / "leak.yaml").write_text(
+        "version: 1\nname: leak\ninputs: {word: {type: string}}\nsteps:\n"
+        f"  - {{name: look, type: leaky@1, text: $inputs.word, on_error: {on_error}}}\n"
+    )
+    (tmp_path / "appliance.yaml").write_text(LEAKY.replace("CLIP", str(clip)))
+    settings = read_settings(tmp_path / "appliance.yaml", tmp_path / "leak-state")
+    blocks = BLOCKS | {"leaky@1": vars(Leaky)["block_type"]}
+    return settings, plan_pipelines(settings, blocks, ())
+
+
+@pytest.mark.parametrize("on_error", ["skip", "stop"])
+def test_a_secret_of_the_settings_is_in_no_log_and_no_status(
+    tmp_path: Path, short_clip: Path, on_error: str
+) -> None:
+    settings, plans = leaky(tmp_path, short_clip, "hunter2-0815", on_error)
+    daemon = Daemon(settings, plans, SystemClock(), pace=Pace.FAST, restarts=False)
+    with capture_logs() as logs:
+        daemon.start()
+        wait_for(lambda: daemon.ended)
+        daemon.stop(2.0)
+    status = daemon.status()
+    daemon.close()
+    told = json.dumps(status) + str(logs) + str(daemon.failure)
+    assert "there is no label '…'" in status["lanes"][0]["last_failure"]
+    assert "hunter2" not in told
+    assert (daemon.failure is not None) == (on_error == "stop")
+
+
+def test_a_refusal_at_the_start_tells_no_secret_of_the_settings(
+    tmp_path: Path, short_clip: Path
+) -> None:
+    settings, plans = leaky(tmp_path, short_clip, "hunter2-refused", "skip")
+    with pytest.raises(DefinitionError) as refused:
+        Daemon(settings, plans, SystemClock())
+    assert "there is no label '…'" in str(refused.value)
+    assert "hunter2" not in "".join(traceback.format_exception(refused.value))
+
+
+@pytest.mark.parametrize(
+    ("annotation", "expected"),
+    [
+        (Image, True),
+        (tuple[Image, ...], True),
+        (tuple[tuple[Image | None, ...], ...], True),
+        (int, False),
+        (tuple[str, ...], False),
+        (Any, False),
+        (tuple[Image | str, ...], False),
+    ],
+)
+def test_pictures_are_also_those_of_which_there_are_many(
+    annotation: Any, *, expected: bool
+) -> None:
+    assert is_picture(annotation) is expected

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from appliance.clock import SystemClock
-from appliance.engine.errors import DefinitionError, InputError
+from appliance.engine.errors import DefinitionError, InputError, StepError
 from appliance.inference.store import Store
 from appliance.pipeline import Pipeline
 from appliance.result import Result
@@ -78,7 +78,8 @@ def test_a_pipeline_gives_what_a_session_gives(short_clip: Path, demo_store: Sto
     people = Workflow.load("people-count", state_dir=demo_store.root)
     inputs = {"line": ((0.7, 1.0), (0.7, 0.0))}
     seen: list[Result] = []
-    pipeline = Pipeline(short_clip, people, on_result=seen.append, inputs=inputs).start()
+    pipeline = Pipeline(short_clip, people, on_result=seen.append, ticks=True, inputs=inputs)
+    pipeline.start()
     assert pipeline.join(LIMIT_S)
     expected = []
     with (
@@ -101,7 +102,7 @@ def test_a_pipeline_gives_what_a_session_gives(short_clip: Path, demo_store: Sto
 def test_turns_without_a_frame_are_those_of_a_session(clip: Path, demo_store: Store) -> None:
     desk = Workflow.from_text(DESK, state_dir=demo_store.root)
     seen: list[Result] = []
-    assert Pipeline(clip, desk, on_result=seen.append).start().join(LIMIT_S)
+    assert Pipeline(clip, desk, on_result=seen.append, ticks=True).start().join(LIMIT_S)
     expected: list[Result] = []
     with VideoReader(str(clip), "source", SystemClock()) as reader, desk.session() as session:
         for frame in reader.frames():
@@ -113,6 +114,48 @@ def test_turns_without_a_frame_are_those_of_a_session(clip: Path, demo_store: St
     assert [dict(r) for r in seen] == [dict(r) for r in expected]
     (tick,) = [r.moment.at_s for r in seen[:-1] if r.frame is None]
     assert tick == 0.45
+
+
+def test_turns_without_a_frame_are_told_only_where_they_are_asked_for(
+    clip: Path, demo_store: Store
+) -> None:
+    desk = Workflow.from_text(DESK, state_dir=demo_store.root)
+    seen: list[Result] = []
+    assert Pipeline(clip, desk, on_result=seen.append).start().join(LIMIT_S)
+    assert len(seen) == 20
+    assert all(result.frame is not None for result in seen)
+
+
+def test_a_step_that_stops_ends_a_clip_and_is_raised(clip: Path) -> None:
+    seen: list[Result] = []
+    stopping = TELL.replace("type: event@1", "type: event@1\n    on_error: stop")
+    pipeline = Pipeline(clip, stopping, on_result=seen.append, inputs={"every": 0}).start()
+    with pytest.raises(StepError, match="step seen, camera source, frame 0: "):
+        pipeline.join(LIMIT_S)
+    assert seen == []
+    status = pipeline.status()
+    assert status["state"] == "failed"
+    assert status["lanes"][0]["failures"] == {"seen": 1}
+
+
+def test_of_two_threads_that_start_a_pipeline_one_is_refused(clip: Path) -> None:
+    pipeline = Pipeline(clip, TELL)
+    both, refused = threading.Barrier(2), []
+
+    def start() -> None:
+        both.wait(LIMIT_S)
+        try:
+            pipeline.start()
+        except RuntimeError as error:
+            refused.append(str(error))
+
+    threads = [threading.Thread(target=start) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LIMIT_S)
+    assert refused == ["a pipeline is started once: make another one"]
+    assert pipeline.join(LIMIT_S)
 
 
 def test_every_frame_of_a_clip_comes_with_its_result(clip: Path) -> None:

@@ -25,7 +25,7 @@ def turn(number: int, events: int = 0, **outputs: Any) -> Turn:
 
 def status(**lane: Any) -> dict[str, Any]:
     about = {"captured": 10, "buckets": {"processed": 10}, "steps_ms": {}, "failures": {}}
-    about |= {"last_failure": ""} | lane
+    about |= {"last_failure": "", "last_failures": {}} | lane
     local = {"connected": True, "last_error": "", "delivered": 4, "pending": 0, "dead": 0}
     outbox = {"uncommitted": 0, "last_error": ""}
     return {"lanes": [about], "outbox": outbox, "connections": {"local": local}}
@@ -96,14 +96,31 @@ def test_the_summary_shows_the_last_outputs_and_where_results_lie(report: RunRep
 
 def test_the_summary_names_what_failed(report: RunReport) -> None:
     report.end()
-    failing = status(failures={"gate": 7}, last_failure="gate: ValueError: no line")
+    last = {"gate": "ValueError: no line", "tracks": "KeyError: 'people'"}
+    failing = status(failures={"gate": 7, "tracks": 1}, last_failures=last)
     failing["connections"]["local"]["last_error"] = "the disk is full"
     text = report.summary(failing, {}, "out.mp4: cannot be written: No space left on device")
-    assert "  failed    gate 7 times; last: gate: ValueError: no line\n" in text
+    assert "  failed    gate 7 times; last: ValueError: no line\n" in text
+    assert "  failed    tracks once: KeyError: 'people'\n" in text
     assert "0 dead since it was made (the disk is full)\n" in text
     assert text.endswith(
         "  video     not whole: out.mp4: cannot be written: No space left on device"
     )
+
+
+def test_pictures_are_not_printed_also_where_there_are_many(report: RunReport) -> None:
+    image = Image.from_bgr(np.zeros((4, 4, 3), np.uint8))
+    report.seen(turn(0, top=(image, image), each=((image,), ()), some=(None, image)))
+    report.seen(turn(1, labels=("a", "b")))
+    report.end()
+    (line,) = [s for s in report.summary(status(), {}, "").splitlines() if "outputs" in s]
+    assert line == "  outputs   labels ('a', 'b')"
+
+
+def test_what_stopped_the_run_stands_in_the_summary(report: RunReport) -> None:
+    report.end()
+    text = report.summary(status(), {}, "", "step gate, camera source, frame 3: ValueError: no")
+    assert "\n  stopped   step gate, camera source, frame 3: ValueError: no\n" in text
 
 
 def test_progress_comes_every_two_seconds_where_nobody_watches(

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from appliance.engine.failures import StepFailure
 from appliance.engine.testing import frame
-from appliance.engine.turn import StepFailure, Turn
+from appliance.engine.turn import Turn
 from appliance.result import Result, RunError
 from blocks.data import Detections, Event, Image, Moment
 

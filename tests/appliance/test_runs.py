@@ -21,7 +21,7 @@ from appliance.engine.errors import DefinitionError
 from appliance.engine.plan import load_plan
 from appliance.engine.turn import Turn
 from appliance.inference.store import Store
-from appliance.runs import Recorder, RunOptions, run_workflow
+from appliance.runs import Recorder, RunOptions, RunStopped, run_workflow
 from appliance.settings import Settings, settings_for_run
 from appliance.video.errors import VideoError
 from appliance.video.writer import VideoWriter
@@ -143,13 +143,19 @@ def test_a_clip_whose_only_frame_failed_is_not_called_undecodable(
     clip = tmp_path / "one.mp4"
     with VideoWriter(clip, 10.0) as writer:
         writer.write(Image.from_bgr(np.zeros((16, 16, 3), np.uint8)), 0.0)
-    with capture_logs() as logs:
-        summary = run(settings_of(state_dir, clip, BREAK))
+    with capture_logs() as logs, pytest.raises(RunStopped) as stopped:
+        run(settings_of(state_dir, clip, BREAK))
+    summary = str(stopped.value)
     assert "1 captured = 0 processed + 1 skipped (1 failed)" in summary
-    assert "modulus by zero" in summary
-    (line,) = [line for line in logs if line["log_level"] != "info"]
-    assert line["event"].startswith("step seen, camera source, frame 0: ")
-    assert "exc_info" not in line
+    assert "  failed    seen once: step seen, camera source, frame 0: " in summary
+    assert "  stopped   step seen, camera source, frame 0: " in summary
+    assert not [line for line in logs if line["log_level"] != "info"]
+
+
+def test_a_step_that_stops_ends_a_clip_at_once(state_dir: Path, short_clip: Path) -> None:
+    with pytest.raises(RunStopped, match="stopped   step seen, camera source, frame 0: ") as ended:
+        run(settings_of(state_dir, short_clip, BREAK))
+    assert "  failed    seen once: " in str(ended.value)
 
 
 DESERTED = """\

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import pytest
 
+from appliance.engine.errors import StepError
 from appliance.engine.plan import load_plan
 from appliance.engine.run import Run
 from appliance.engine.testing import EPOCH_S, FixedHost, frame
@@ -76,3 +77,52 @@ def test_a_moment_is_placed_on_the_line_of_another_and_has_no_picture() -> None:
     assert (before.at_s, before.captured_at) == (4.0, EPOCH_S + 4.0)
     assert (before.camera, before.clock) == ("yard", "unsynchronised")
     assert not isinstance(before, Frame)
+
+
+class Broken(Bell):
+    """Is always due, and raises, until a frame mends it."""
+
+    def run(self, moment: Moment) -> Rung:
+        """A frame."""
+        return Rung(rung=False)
+
+    def tick(self, now: Moment) -> Rung:
+        """Break."""
+        raise ValueError("the bell is broken")
+
+
+def broken(on_error: str) -> Run:
+    text = "version: 1\nname: bell\nsteps:\n"
+    text += f"  - {{name: bell, type: broken@1, at_s: 1, on_error: {on_error}}}\n"
+    text += "  - {name: good, type: bell@1, at_s: 100}\n"
+    described = block("broken@1", BellManifest)(Broken)
+    blocks = {found.type: found for found in (vars(c)["block_type"] for c in (described, Bell))}
+    return load_plan(text, "bell.yaml", blocks).start({}, FixedHost(), Origin("", "", "gate", ""))
+
+
+def failed_at(run: Run, last: Moment, until_s: float) -> list[float]:
+    """When ticks failed in one sweep."""
+    found = []
+    while (now := next_tick(run, last, last, until_s)) is not None and now.at_s < 100:
+        try:
+            found += [now.at_s for _ in run.tick(now).failures]
+        except StepError:
+            found.append(now.at_s)
+        last = now
+    return found
+
+
+@pytest.mark.parametrize("on_error", ["skip", "stop"])
+def test_a_step_whose_tick_raises_is_left_alone_until_the_next_frame(on_error: str) -> None:
+    run = broken(on_error)
+    for second in (0.0, 1.0, 1.1, 1.2):
+        run.turn(frame(second))
+        assert failed_at(run, frame(second), second + 0.1) == ([second] if second else [])
+
+
+def test_while_no_frame_comes_a_step_whose_tick_raises_is_asked_ever_less_often() -> None:
+    run = broken("skip")
+    run.turn(frame(0.0))
+    assert failed_at(run, frame(0.0), 99.0) == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0]
+    # Others are not put off.
+    assert run.next_at(frame(99.0)) == 100.0

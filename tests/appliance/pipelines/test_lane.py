@@ -584,13 +584,14 @@ def test_the_status_says_what_became_of_the_frames_and_what_the_steps_cost(
         steps_ms={"look": 250.0, "tell": 250.0},
         failures={"look": 1},
         last_failure="look: ValueError: frame 1 is odd",
+        last_failures={"look": "ValueError: frame 1 is odd"},
     )
 
 
 def test_before_the_first_frame_there_is_no_status_of_steps(
     make_lane: Callable[..., Lane],
 ) -> None:
-    assert make_lane(look()).status() == LaneStatus("people:gate", 0, {}, {}, {}, "")
+    assert make_lane(look()).status() == LaneStatus("people:gate", 0, {}, {}, {}, "", {})
 
 
 def test_the_source_of_events_is_a_reference_whatever_the_names_are() -> None:
