@@ -8,7 +8,7 @@ in the given sources.
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import yaml
@@ -20,7 +20,7 @@ from appliance.engine.errors import (
     Problem,
     TooManyProblemsError,
 )
-from appliance.engine.redaction import Redaction
+from appliance.engine.redaction import Redaction, without_parts
 from appliance.engine.scalars import Piece, has_references, pieces, plain_scalar
 from appliance.engine.sources import NOTHING_OUTSIDE, Sources, Verbatim
 from appliance.engine.syntax import (
@@ -41,6 +41,8 @@ MOST_HIDDEN = 1_000
 
 _TAGS = frozenset({PLAIN, f"{YAML_TAG}str", f"{YAML_TAG}map", f"{YAML_TAG}seq"})
 _TAKES = {"!secret": "the name of a secret", "!include": "the name of a file"}
+# So long are the paths of the settings of a step: what stands above is no value of the user's.
+_OWN = 3
 # What of a step is for all to see, and is taken as it stands.
 _OPEN_KEYS = frozenset({"name", "type", "when"})
 _NO_MIX = (
@@ -57,7 +59,7 @@ class Document:
     place of the key in front of it; both may be in a file that is included. `hidden` are the texts
     of secrets and environment variables in it, `outside` the paths of values that hold one.
     `refusals` are the problems found in reading; `unread` tells those for which a value is missing,
-    by the place of the value.
+    by the place of the value. `behind` are for the path of a value the hidden texts in it.
     """
 
     path: str
@@ -68,6 +70,7 @@ class Document:
     outside: frozenset[Path] = frozenset()
     refusals: tuple[Problem, ...] = ()
     unread: Mapping[Mark, Problem] = field(default_factory=dict)
+    behind: Mapping[Path, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     def mark(self, path: Path) -> Mark:
         """The place of a value, or of the nearest thing around it that has a place."""
@@ -87,8 +90,22 @@ class Document:
         given = dict.fromkeys(problems)
         redaction = Redaction(self.hidden)
         reasons = {problem: self.unread.get(problem.mark, problem) for problem in given}
+        behind = self._behind_marks()
         # A reason that is not told among them explains nothing.
-        return [redaction.problem(p) for p in given if reasons[p] == p or reasons[p] not in given]
+        told = (p for p in given if reasons[p] == p or reasons[p] not in given)
+        return [
+            redaction.problem(replace(p, what=without_parts(p.what, behind.get(p.mark, ()))))
+            for p in told
+        ]
+
+    def _behind_marks(self) -> Mapping[Mark, list[str]]:
+        """The texts behind the place of a value, and behind what it stands in within a step."""
+        found: dict[Mark, list[str]] = {}
+        for path, texts in self.behind.items():
+            for length in range(min(_OWN, len(path)), len(path) + 1):
+                for mark in {self.mark(path[:length]), self.key_mark(path[:length])}:
+                    found.setdefault(mark, []).extend(texts)
+        return found
 
 
 def read_document(
@@ -127,6 +144,7 @@ class _Walk:
         self._hidden: set[str] = set()
         self._outside: set[Path] = set()
         self._unread: dict[Mark, int] = {}
+        self._behind: dict[Path, tuple[str, ...]] = {}
         self._budget = MOST_VALUES
         self._open: set[int] = set()
         self._chain = [lines.path]
@@ -150,6 +168,7 @@ class _Walk:
             outside=frozenset(self._outside),
             refusals=tuple(refusals),
             unread={mark: refusals[number] for mark, number in self._unread.items()},
+            behind=self._behind,
         )
 
     def _value(self, node: yaml.Node, path: Path) -> Any:
@@ -221,6 +240,7 @@ class _Walk:
         """Keep in mind what texts from outside became of a value."""
         if texts:
             self._outside.add(path)
+            self._behind[path] = (*texts, str(value))
         # The words of the language stand in messages that have nothing to do with the value.
         if texts and not isinstance(value, bool | None):
             self._hidden.update(texts)
@@ -245,8 +265,9 @@ class _Walk:
             return self._missing(mark, path, what)
         if node.tag == "!include":
             return self._included(node.value, mark, path)
-        if _is_open(path):
-            what = f"the {path[-1]} of a step is for all to see: it cannot be a secret"
+        if _is_open(path) or path == ("name",):
+            whose = "a step" if path[1:] else "a workflow"
+            what = f"the {path[-1]} of {whose} is for all to see: it cannot be a secret"
             return self._missing(mark, path, what)
         try:
             text = self._sources.secret(node.value)

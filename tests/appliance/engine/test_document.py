@@ -514,6 +514,36 @@ def test_problems_that_are_told_show_nothing_that_is_hidden() -> None:
     ]
 
 
+def test_a_problem_at_a_hidden_value_quotes_no_part_of_it() -> None:
+    text = "n: 'x'\nsteps: [{set: {a: '${Q}', b: '${T}'}}, {set: '${Q}'}]"
+    document = read_document(text, "w", Outside(Q="q", T="abc{Tok99}"))
+    settings = ("steps", 0, "set")
+    told = document.discreet(
+        [
+            Problem(document.mark((*settings, "a")), "a", "there is no model 'Q' (one of 'yolo')"),
+            Problem(document.key_mark((*settings, "a")), "a", "'a q' is none"),
+            Problem(document.mark((*settings, "b")), "b", "{Tok99} is none; there is {camera}"),
+            Problem(document.mark(settings), "set", "'q' stands there twice"),
+            Problem(document.mark(("steps", 0)), "steps", "unknown step 'q'"),
+            Problem(document.mark(("n",)), "n", "'q' is unknown"),
+        ]
+    )
+    assert [problem.what for problem in told] == [
+        "there is no model '…' (one of 'yolo')",
+        "'…' is none",
+        "{…} is none; there is {camera}",
+        "'…' stands there twice",
+        "unknown step 'q'",
+        "'q' is unknown",
+    ]
+
+
+def test_the_name_of_a_workflow_is_no_secret() -> None:
+    assert refusals("name: !secret pin") == [
+        "w.yaml:1:7: name: the name of a workflow is for all to see: it cannot be a secret"
+    ]
+
+
 def test_what_is_refused_in_reading_shows_nothing_that_is_hidden() -> None:
     assert refusals("a: !secret pin\nb: !hunter2-0815 5\nc: ${A:?hunter2-0815}") == [
         "w.yaml:2:4: b: unknown tag !…: values are written without tags",
