@@ -60,6 +60,34 @@ def test_a_workflow_that_runs_as_a_step_needs_no_use(plan: Planner, steps: Aroun
     assert warned(made) == []
 
 
+def test_what_a_file_gives_is_used_though_nobody_takes_it(plan: Planner, steps: Around) -> None:
+    files = {
+        "s.yaml": """
+        version: 1
+        name: s
+        inputs: {n: {type: number}}
+        steps:
+        - {name: given, type: constant@1}
+        - {name: made, type: constant@1}
+        - {name: unused, type: constant@1}
+        outputs: {given: $steps.given.value, made: {a: $steps.made.value}, n: $inputs.n}
+        """,
+        "t.yaml": """
+        version: 1
+        name: t
+        steps: [{name: s, type: workflow, workflow: s.yaml, n: 1}]
+        outputs: {given: $steps.s.given}
+        """,
+    }
+    for file in ("s.yaml, n: 1", "t.yaml"):
+        lines = f"""
+            - {{name: x, type: workflow, workflow: {file}}}
+            - {{name: y, type: workflow, workflow: {file}}}
+            outputs: {{x: $steps.x.given}}
+        """
+        assert warned(plan(steps(lines), files)) == [("steps.unused", UNUSED)]
+
+
 def test_a_condition_that_may_hold_is_not_told(plan: Planner, steps: Around) -> None:
     made = plan(
         steps("""

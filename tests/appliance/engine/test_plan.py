@@ -125,6 +125,36 @@ def test_a_name_that_begins_with_a_dollar_is_told_with_one(plan: Planner) -> Non
     assert plan(INPUTS.replace("plant", "$$plant")).needs()[0].name == "$plant"
 
 
+def test_what_cannot_be_worked_out_is_told_and_not_needed(plan: Planner) -> None:
+    text = INPUTS.replace("connection: plant", 'connection: "= string(double(inputs.model))"')
+    made = plan(text)
+    assert [need.name for need in made.needs({"model": "people"})] == ["people", "local"]
+    assert [need.name for need in made.needs({"model": "7"})] == ["7", "7", "local"]
+    (misfit,) = made.misfits({"model": "people"})
+    assert misfit.problem.where == "steps.b.connection"
+
+
+def test_outputs_that_are_inputs_are_copies(plan: Planner) -> None:
+    made = plan("""
+        version: 1
+        name: w
+        inputs: {given: {type: list}, left: {type: list, default: [1, [2]]}, i: {type: image}}
+        steps: [{name: a, type: constant@1}]
+        outputs: {given: $inputs.given, left: $inputs.left, i: $inputs.i}
+    """)
+    given = [3, [4]]
+    run = made.start({"given": given}, NobodyFound(), Origin("", "p", "gate", ""))
+    picture = frame()
+    first = run.turn(picture).outputs
+    for name in ("given", "left"):
+        first[name][1].append("changed")
+    assert run.turn(picture).outputs == {"given": [3, [4]], "left": [1, [2]], "i": picture.image}
+    assert first["i"] is picture.image
+    assert given == [3, [4]]
+    again = made.start({"given": given}, NobodyFound(), Origin("", "p", "gate", ""))
+    assert again.turn(picture).outputs["left"] == [1, [2]]
+
+
 def test_a_setting_that_its_input_makes_wrong_is_refused_at_the_start(start: Starter) -> None:
     text = INPUTS.replace("{type: list, default: [person]}", "{type: list}")
     with pytest.raises(DefinitionError) as caught:

@@ -470,6 +470,19 @@ def test_a_step_that_raises_when_it_is_asked_fails_the_next_turn(
     assert run.turn(frame()).failures == ()
 
 
+@pytest.mark.parametrize("after", ["turn", "tick", "stop"])
+@pytest.mark.parametrize("what", ["next_at", "awake_until"])
+def test_a_step_that_says_stop_and_raises_when_it_is_asked_ends_the_next_turn(
+    what: str, after: str, start: Starter, steps: Around
+) -> None:
+    line = f"- {{name: k, type: keep@1, value: 1, every_s: 5, on_error: stop, raises: {what}}}"
+    run = start(steps(line))
+    asked = run.next_at(moment(0.0)) if what == "next_at" else run.awake_until
+    assert asked is None
+    with pytest.raises(StepError, match=rf"^step k, camera gate, .*: {what} is broken$"):
+        run.turn(frame()) if after == "turn" else turn_without_frame(run, after)
+
+
 def turn_without_frame(run: Run, what: str) -> Turn:
     if what == "command":
         return run.command("keep", "tell", None, moment(10.0))

@@ -1,6 +1,7 @@
 """Blocks that stand for all cameras: one for all lanes, under one lock, stopped by the last."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from appliance.engine.errors import StepError
 from appliance.engine.plan import Plan, load_plan
 from appliance.engine.run import Run, no_time
+from appliance.engine.shared import Shared
+from appliance.engine.state import Basis
 from appliance.engine.testing import EPOCH_S, FixedHost, frame
 from blocks.block import Host, Manifest, Origin, block
 from blocks.data import Frame, Moment
@@ -67,6 +70,18 @@ outputs: {after: $steps.end.after}
     # The third camera never had a frame, and is not waited for.
     assert yard.stop(frame()).outputs == {"after": 3}
     assert dark.times[0].runs == 0
+
+
+def test_a_lane_that_never_had_a_turn_does_not_end_what_others_share() -> None:
+    shared = Shared((), Basis({}, {}, {}), nullcontext())
+    assert not shared.leave(1)
+    shared.join(1)
+    assert not shared.leave(2)
+    shared.join(3)
+    assert not shared.leave(1)
+    assert not shared.leave(1)
+    assert shared.leave(3)
+    assert not shared.leave(3)
 
 
 def moment(at_s: float) -> Moment:

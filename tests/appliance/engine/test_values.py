@@ -1,13 +1,15 @@
 """What is written in a file as trees, and what is made of them: at the start, and in every turn."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
-from appliance.engine.errors import InputError
+from appliance.engine.errors import DefinitionError, InputError
 from appliance.engine.expressions import ExpressionError, Language
+from appliance.engine.plan import load_plan
+from appliance.engine.testing import FixedHost, frame
 from appliance.engine.values import (
     OPEN,
     Computed,
@@ -22,6 +24,7 @@ from appliance.engine.values import (
     references_in,
 )
 from appliance.engine.wiring import ABSENT, LOST
+from blocks.block import Manifest, Origin, block
 
 LANGUAGE = Language({"inputs.n": float, "inputs.m": float, "steps.a.x": float}, ["a"])
 SLOTS = {"steps.a.x": 0, "frame.captured_at": 1, "inputs.n": 2, "steps.a": 3}
@@ -156,3 +159,48 @@ def test_an_expression_that_cannot_be_worked_out_with_these_inputs_says_so() -> 
     tree = Computed(Language({"inputs.s": str}, []).expression("double(inputs.s)"), ("x",))
     with pytest.raises(InputError, match=r"double\(inputs.s\)"):
         fixed(tree, {})
+
+
+def test_numbers_that_were_worked_out_are_whole_wherever_they_stand() -> None:
+    made = plain_number({"a": [2.0, [3.0, 2.5]], "b": {"c": 4.0}, "d": "x"})
+    assert repr(made) == "{'a': [2, [3, 2.5]], 'b': {'c': 4}, 'd': 'x'}"
+
+
+class TagsManifest(Manifest):
+    """Whole numbers, alone and in lists."""
+
+    tags: tuple[int, ...] = ()
+    by_name: Mapping[str, int] = {}
+
+
+class Tags(NamedTuple):
+    tags: list[int]
+    by_name: Mapping[str, int]
+
+
+@block("tags@1", TagsManifest)
+class GiveTags:
+    """Gives its settings."""
+
+    def __init__(self, manifest: TagsManifest) -> None:
+        self._manifest = manifest
+
+    def run(self) -> Tags:
+        return Tags(list(self._manifest.tags), self._manifest.by_name)
+
+
+@pytest.mark.parametrize(
+    "tags", ["'= [inputs.lim, 3]'", "['= inputs.lim', 3]", "[$inputs.lim, '= 1.0 + 2.0']"]
+)
+def test_a_setting_of_whole_numbers_may_be_worked_out(tags: str) -> None:
+    text = f"""version: 1
+name: w
+inputs: {{lim: {{type: number}}}}
+steps: [{{name: a, type: tags@1, tags: {tags}, by_name: "= {{'x': inputs.lim}}"}}]
+outputs: {{tags: $steps.a.tags, by_name: $steps.a.by_name}}
+"""
+    plan = load_plan(text, "w.yaml", {"tags@1": vars(GiveTags)["block_type"]})
+    run = plan.start({"lim": 2}, FixedHost(), Origin("", "yard", "gate", ""))
+    assert repr(run.turn(frame()).outputs) == "{'tags': [2, 3], 'by_name': {'x': 2}}"
+    with pytest.raises(DefinitionError, match="this must be a whole number"):
+        plan.start({"lim": 2.5}, FixedHost(), Origin("", "yard", "gate", ""))
