@@ -1,8 +1,9 @@
 """What CEL says of an expression, in our words: where it is wrong, or why it fails."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
+from appliance.engine.cel_hints import unknown_function, unknown_name
 from appliance.engine.cel_text import ExpressionError, Insertion
 from appliance.engine.errors import suggestion
 
@@ -68,6 +69,12 @@ _FAILURES = {
     "Iteration budget exceeded": "it goes through too many elements: nest fewer loops",
     "Invalid timezone": "there is no such time zone (as in Europe/Rome, UTC or +02:00)",
 }
+_WITHOUT_VALUE = {
+    "Key not found in map": "there is no such key (has(…) asks whether there is one)",
+    "invalid regular expression": "the regular expression is wrong",
+}
+_VALUE = re.compile(r"(Key not found in map|invalid regular expression) ?: ?(?:[^:]*: )?(.*)")
+_QUOTED = re.compile(r"""'[^']*'|"[^"]*\"""")
 _STATUS = re.compile(r"^[A-Z_]+: | \[[A-Z_]+\]$")
 
 
@@ -83,7 +90,7 @@ class Refusals:
     """Makes our errors of CEL's, for one expression.
 
     `text` is what was compiled, `added` what was put into the written text to make it so.
-    `fields` are those of the message types by name.
+    `fields` are those of the message types by name, `steps` the names of all steps.
     """
 
     def __init__(
@@ -92,11 +99,13 @@ class Refusals:
         text: str,
         added: Sequence[Insertion],
         fields: Mapping[str, Sequence[str]],
+        steps: Collection[str] = (),
     ) -> None:
         self._noun = f"no {noun.split()[1]}"
         self._text = text
         self._added = added
         self._fields = fields
+        self._steps = steps
 
     def refusal(self, message: str) -> ExpressionError:
         """CEL's own words in ours; its columns count the compiled text, ours the written one."""
@@ -116,9 +125,11 @@ class Refusals:
         column = self._written(offset)
         if "undeclared reference to '" in what:
             name = what.split("'")[1]
-            return ExpressionError(
-                f"unknown name '{name}' (names begin with inputs, steps or frame)", column
+            called = self._text[offset : offset + 1] == "(" or self._text.startswith(
+                f"{name}(", offset
             )
+            said = unknown_function(name) if called else unknown_name(name, self._steps)
+            return ExpressionError(said, column)
         return ExpressionError(f"this is {self._noun}: {_what(what)}", column)
 
     def _unknown_field(self, name: str, struct: str, offset: int) -> ExpressionError:
@@ -166,19 +177,27 @@ def _operands(operator: str, given: str) -> str:
         hint = " (an index is a whole number: x[int(i)])"
     elif "null_type" in kinds:
         hint = " (present(…) asks whether there is a value)"
+    elif operator == "+" and len(set(kinds)) == 2 and "string" in kinds:
+        hint = " (string(…) makes a text of it)"
     elif {"int", "double"} <= set(kinds):
         hint = " (write double(…) around the whole number)"
     return " and ".join(in_our_words(kind) for kind in kinds) + hint
 
 
-def failure(message: str) -> str:
-    """Why an expression could not be worked out, from what CEL says of it at run time."""
+def failure(message: str, text: str) -> str:
+    """Why the expression `text` could not be worked out, from what CEL says of it at run time.
+
+    Of values that it quotes only those are told that stand in the text: others may be secrets.
+    """
     what = _without_status(message)
+    quoted = _VALUE.fullmatch(what)
+    if quoted is not None and quoted[2] and _bare(quoted[2]) not in text:
+        return _WITHOUT_VALUE[quoted[1]]
     for theirs, ours in _FAILURES_OF:
         match = theirs.fullmatch(what)
         if match is not None:
             return ours(*match.groups())
-    return _FAILURES.get(what, what)
+    return _FAILURES.get(what) or _QUOTED.sub(lambda m: m[0] if m[0][1:-1] in text else "'…'", what)
 
 
 def _without_status(message: str) -> str:
@@ -195,10 +214,15 @@ def _element(index: str, size: str) -> str:
     return f"there is no element {index} in a list of {size}{hint}"
 
 
+def _bare(key: str) -> str:
+    """A text without the quotes and backslashes that CEL writes it with."""
+    return re.sub(r'\\(["\\])', r"\1", key[1:-1]) if key[:1] in ('"', "'") else key
+
+
 def _key(key: str) -> str:
     if key[:1] in ('"', "'"):
         # CEL writes a text in these quotes where the others stand in it.
-        key = "'" + re.sub(r'\\(["\\])', r"\1", key[1:-1]) + "'"
+        key = f"'{_bare(key)}'"
     return f"there is no key {key} (has(…) asks whether there is one)"
 
 

@@ -70,6 +70,8 @@ def check_writing(text: str, noun: str) -> None:
     if not text.isascii() and any(unicodedata.category(c) == "Cs" for c in text):
         this = noun.split()[1]
         raise ExpressionError(f"there is half a character (a lone surrogate) in this {this}")
+    if noun == "a condition" and text.lstrip().startswith("=") and not text.startswith("=="):
+        raise ExpressionError("a condition is written without the = at its beginning")
     if _BRACES.match(text):
         bare = text.strip(" \t\n${}")
         raise ExpressionError(f"{noun} needs no braces: {bare}")
@@ -255,7 +257,7 @@ class Written:
         if self._is_whole_argument_of(i, "has") and len(_parts(token)) == len(name.split(".")):
             raise ExpressionError(
                 f"has() asks for a key inside of a value; '{name}' is a value that is there "
-                "whenever this step runs",
+                f"whenever this step runs: present({name}) asks whether there is one",
                 column,
             )
 

@@ -104,7 +104,7 @@ class Kinds:
             given = {
                 name: kind
                 for name, kind in columns.types.items()
-                if kind in _FIELD_TYPES and name.isascii() and name != "box"
+                if kind in _FIELD_TYPES and name.isascii() and name not in ("box", *_COLUMNS)
             }
             fields = given | _COLUMNS
             message = self._file.message_type.add(name=name)
@@ -142,20 +142,20 @@ def _columns(annotation: Any) -> Columns:
 def _bool(value: Any) -> bool:
     # What a text or a number is true for is nobody's meaning here.
     if not isinstance(value, bool | np.bool_):
-        raise TypeError(f"{_shown(value)} is not true or false")
+        raise TypeError(f"{given(value)} is not true or false")
     return bool(value)
 
 
 def _double(value: Any) -> float:
     # A text has none, though float() would read it.
     if not hasattr(value, "__float__"):
-        raise TypeError(f"{_shown(value)} is no number")
+        raise TypeError(f"{given(value)} is no number")
     return float(value)
 
 
 def _string(value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{_shown(value)} is no text")
+        raise TypeError(f"{given(value)} is no text")
     if "\0" in value:
         # CEL would take the text to end there.
         raise ValueError("the text has a character of code zero in it")
@@ -190,7 +190,7 @@ def _plain(value: Any, depth: int = 0) -> Any:
 def _rows(detections: Any) -> list[dict[str, Any]]:
     """The rows of `Detections.as_rows` with all numbers as doubles, made column by column."""
     if not isinstance(detections, Detections):
-        raise TypeError(f"{_shown(detections)} is no detections")
+        raise TypeError(f"{given(detections)} is no detections")
     columns = {
         # Beside its own columns a box has only such as hold one value for each.
         "label": detections.label.tolist(),
@@ -226,12 +226,20 @@ def _nothing(_value: Any) -> None:
     """What is left of an image: that there is one."""
 
 
-def _shown(value: Any) -> str:
-    if isinstance(value, bool | int | float | str):
-        return f"{value!r:.40}"
-    return "nothing" if value is None else f"a value of type {type(value).__name__}"
+def given(value: Any) -> str:
+    """What a value is, without the value: it may hold what nobody is to see."""
+    found = (name for kind, name in _GIVEN if isinstance(value, kind))
+    return next(found, f"a value of type {type(value).__name__}")
 
 
+_GIVEN: Sequence[tuple[Any, str]] = (
+    (type(None), "nothing"),
+    (bool, "true or false"),
+    (int | float, "a number"),
+    (str, "a text"),
+    (list | tuple, "a list"),
+    (Mapping, "a mapping"),
+)
 _LIST = cel.Type.List(cel.Type.DYN)
 _BOOL = Kind(cel.Type.BOOL, cel.Type.BOOL, _bool)
 _DOUBLE = Kind(cel.Type.DOUBLE, cel.Type.DOUBLE, _double)

@@ -18,6 +18,7 @@ from typing import Any
 from cel_expr_python import cel
 
 from appliance.engine.annotations import members
+from appliance.engine.cel_hints import check_habits
 from appliance.engine.cel_limits import check_values, growth
 from appliance.engine.cel_messages import Refusals, failure, in_our_words
 from appliance.engine.cel_text import (
@@ -28,7 +29,7 @@ from appliance.engine.cel_text import (
     Written,
     check_writing,
 )
-from appliance.engine.cel_types import RESULTS, Kinds, blanks, python_value, root
+from appliance.engine.cel_types import RESULTS, Kinds, blanks, given, python_value, root
 from appliance.engine.errors import suggestion
 from blocks.data import Image
 
@@ -88,7 +89,7 @@ class Expression:
         found = self.value(values)
         if found is True or found is False:
             return bool(found)
-        raise ExpressionError(f"'{self.text}' gave {found}")
+        raise ExpressionError(f"'{self.text}' gave {given(found)}")
 
     @property
     def constant(self) -> Any | None:
@@ -105,7 +106,7 @@ class Expression:
             raise self._not_worked_out(plain)
         fits = kind in RESULTS if self.annotation is Any else RESULTS.get(kind) is self.annotation
         if not fits:
-            raise ExpressionError(f"'{self.text}' gave {plain}")
+            raise ExpressionError(f"'{self.text}' gave {given(plain)}")
         try:
             return python_value(plain)
         except TypeError as error:
@@ -123,7 +124,7 @@ class Expression:
         return self._not_worked_out(_sentence(error))
 
     def _not_worked_out(self, message: str) -> ExpressionError:
-        return ExpressionError(f"'{self.text}' cannot be worked out: {failure(message)}")
+        return ExpressionError(f"'{self.text}' cannot be worked out: {failure(message, self.text)}")
 
 
 def _sentence(error: Exception) -> str:
@@ -220,7 +221,8 @@ class Language:
             if running != rewritten or any(kind.structured for kind in kinds):
                 compiled = environment.running.compile(running)
         except RuntimeError as error:
-            refusals = Refusals(noun, rewritten, added, self._kinds.fields)
+            check_habits(written, noun)
+            refusals = Refusals(noun, rewritten, added, self._kinds.fields, self._steps)
             raise refusals.refusal(str(error)) from None
         asked = [environment.presences[name] for name in references.presences]
         counted = written.counted()
@@ -275,6 +277,10 @@ class Language:
                 raise ExpressionError(what, column)
 
     def _unknown(self, name: str, column: int, known: Collection[str]) -> ExpressionError:
+        step = name.split(".")[1] if name.startswith("steps.") else ""
+        if step and step not in self._steps:
+            what = f"there is no step '{step}'{suggestion(step, self._steps)}"
+            return ExpressionError(what, column)
         return ExpressionError(f"unknown name '{name}'{suggestion(name, known)}", column)
 
 
@@ -303,12 +309,12 @@ def _annotation(kind: Any, noun: str) -> Any:
         ExpressionError: it is no result for a condition, or for any expression.
     """
     name = kind.name()
-    given = in_our_words(name if kind.is_message() else name.lower())
+    gives = in_our_words(name if kind.is_message() else name.lower())
     found = dict if kind.is_message() else RESULTS.get(root(kind))
     if noun == _CONDITION and found not in (bool, Any):
-        raise ExpressionError(f"a condition is true or false; this gives {given}")
+        raise ExpressionError(f"a condition is true or false; this gives {gives}")
     if found is None or "appliance.Image" in name:
         raise ExpressionError(
-            f"an expression gives numbers, texts and the like; this gives {given}"
+            f"an expression gives numbers, texts and the like; this gives {gives}"
         )
     return found

@@ -216,12 +216,12 @@ def test_columns_that_no_expression_can_name_are_passed_over() -> None:
         ("inputs.site", "a\0b", "the text has a character of code zero in it"),
         ("frame.camera", "\ud800", "there is half a character (a lone surrogate) in the text"),
         ("frame.camera", None, "nothing is no text"),
-        ("steps.gate.total", "7", "'7' is no number"),
+        ("steps.gate.total", "7", "a text is no number"),
         ("steps.gate.total", None, "nothing is no number"),
         ("steps.gate.total", 10**400, "int too large to convert to float"),
         ("steps.tracks.detections", PIXELS, "a value of type Image is no detections"),
-        ("steps.gate.open", "no", "'no' is not true or false"),
-        ("steps.gate.open", 1, "1 is not true or false"),
+        ("steps.gate.open", "no", "a text is not true or false"),
+        ("steps.gate.open", 1, "a number is not true or false"),
     ],
 )
 def test_a_value_that_no_expression_can_look_at_is_an_error(

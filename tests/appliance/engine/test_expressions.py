@@ -69,9 +69,9 @@ def test_it_does_not_hold(text: str) -> None:
             "cannot be worked out: what decides (before ?, beside && and ||, in exists() and "
             "the like) is neither true nor false",
         ),
-        ("inputs.site.name", "gave yard"),
-        ("inputs.site.zones", "gave [1.0, 2.0]"),
-        ("inputs.site.none", "gave None"),
+        ("inputs.site.name", "gave a text"),
+        ("inputs.site.zones", "gave a list"),
+        ("inputs.site.none", "gave nothing"),
         (
             "steps.crop.sizes[9] == 1",
             "cannot be worked out: there is no element 9 in a list of 3 (the first is 0)",
@@ -207,7 +207,7 @@ def test_a_value_that_cannot_be_given_is_told_by_its_name() -> None:
     expression = LANGUAGE.expression("inputs.bar + steps.gate.total")
     with pytest.raises(ExpressionError) as caught:
         expression.value([1, "7"])
-    said = "cannot look at the value of steps.gate.total: '7' is no number"
+    said = "cannot look at the value of steps.gate.total: a text is no number"
     assert str(caught.value) == f"'inputs.bar + steps.gate.total' {said}"
     with pytest.raises(ExpressionError, match="there is half a character"):
         LANGUAGE.expression("frame.camera").value(["\ud800"])
