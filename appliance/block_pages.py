@@ -250,7 +250,7 @@ def _input(parameter: Parameter) -> Row:
         parameter.name,
         "",
         words(_there(parameter.annotation)),
-        () if parameter.required else ("may be left out",),
+        (*_columns(parameter.annotation), *(() if parameter.required else ("may be left out",))),
     )
 
 

@@ -208,6 +208,8 @@ class Columns:
 
     `Annotated[Detections, Columns(direction=str)]` as an output of a block lets conditions ask for
     `d.direction`. Columns of the detections that come in need not be named: they are passed on.
+    As an input it lets the block be wired only to detections that have them: `tracker_id` says that
+    they are tracked.
     """
 
     __slots__ = ("types",)

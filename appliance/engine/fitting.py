@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from appliance.engine.annotations import (
+    columns_of,
     element,
     fits,
     holds_image,
@@ -19,6 +20,9 @@ from appliance.engine.selectors import is_expression, is_selector
 from appliance.engine.validation import shown
 from appliance.engine.values import references_in
 from blocks.block import Parameter
+
+# The column that trackers give.
+_TRACKED = "tracker_id"
 
 
 def _takes(parameter: Parameter) -> str:
@@ -40,6 +44,17 @@ def misfit_of_value(
     if one is not None and fits(given, one):
         what += f": one alone goes in a list, [{text}]"
     return what
+
+
+def misfit_of_columns(parameter: Parameter, text: str, names: KnownNames) -> str:
+    """Of a selector whose detections lack a column that the block asks for; else empty."""
+    lacking = names.lacks(text, columns_of(parameter.annotation))
+    if lacking is None:
+        return ""
+    kind, hint = f"detections with the column '{lacking}'", ""
+    if lacking == _TRACKED:
+        kind, hint = "tracked detections", ": put a byte_track@1 between"
+    return f"'{parameter.name}' takes {kind}; {text} has no column '{lacking}'{hint}"
 
 
 def misfits_of_made(

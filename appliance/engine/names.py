@@ -1,10 +1,10 @@
 """What a selector may name in one workflow, and what is said of one that names nothing."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from appliance.engine.annotations import columns_of, element, with_columns
+from appliance.engine.annotations import columns_of, element, fits, members, with_columns
 from appliance.engine.definition import Definition
 from appliance.engine.errors import MOST_LISTED, nearest, suggestion
 from appliance.engine.selectors import (
@@ -15,6 +15,7 @@ from appliance.engine.selectors import (
     selectors_in,
 )
 from blocks.block import BlockType
+from blocks.data import Detections
 
 _TOO_SHORT = re.compile(r"\$(inputs|frame|steps)(?:\.(\w+))?\.?")
 
@@ -32,7 +33,7 @@ class KnownNames:
         self._unread_inputs = definition.unread_inputs
         self.types: dict[str, Any] = {f"frame.{n}": kind for n, kind in FRAME_FIELDS.items()}
         self.types |= {f"inputs.{n}": spec.annotation for n, spec in definition.inputs.items()}
-        columns = _Columns(definition, faces)
+        columns = self._columns = _Columns(definition, faces)
         for name, face in faces.items():
             for output, kind in (face.outputs if face else {}).items():
                 one = element(kind) or kind
@@ -67,6 +68,17 @@ class KnownNames:
         except ValueError:
             return None
         return name if name in self.types else None
+
+    def lacks(self, text: str, asked: Iterable[str]) -> str | None:
+        """The first of some columns that the detections behind a selector cannot have.
+
+        None also where columns may have come in that nobody knows.
+        """
+        selector = parse_selector(text)
+        if not self._columns.are_known(selector.step, selector.name):
+            return None
+        found = self._columns.of(selector.step, selector.name)
+        return next((column for column in asked if column not in found), None)
 
     def leaves_open(self, sentence: str) -> bool:
         """Whether a sentence is about an output of a step whose block nobody knows."""
@@ -127,12 +139,16 @@ class _Columns:
     def __init__(self, definition: Definition, faces: Mapping[str, BlockType | None]) -> None:
         self._faces = faces
         self._came_in: dict[str, dict[str, type]] = {name: {} for name in faces}
+        # Steps whose detections may have columns that nobody knows.
+        self._open: set[str] = set()
         groups: dict[str, list[list[_Source]]] = {name: [] for name in faces}
         takers: dict[str, list[str]] = {name: [] for name in faces}
         for step in definition.steps:
             face = faces[step.name]
             for name in face.inputs if face else ():
                 groups[step.name] += _groups(step.given.get(name))
+            if face is None or any(map(self._is_open, _detections_of(face, step.given))):
+                self._open.add(step.name)
             for source in (source for group in groups[step.name] for source in group if source):
                 takers.get(source[0], []).append(step.name)
         waiting = list(faces)
@@ -143,6 +159,15 @@ class _Columns:
             if found.keys() - self._came_in[name].keys():
                 self._came_in[name] = found | self._came_in[name]
                 waiting += takers[name]
+        waiting = list(self._open)
+        while waiting:
+            late = [taker for taker in takers[waiting.pop()] if taker not in self._open]
+            self._open.update(late)
+            waiting += late
+
+    def are_known(self, step: str, output: str) -> bool:
+        """Whether an output is detections that have no other columns than `of` tells."""
+        return step not in self._open and not self._is_open((step, output))
 
     def of(self, step: str, output: str) -> dict[str, type]:
         """The columns of one output."""
@@ -150,6 +175,13 @@ class _Columns:
         if face is None or output not in face.outputs:
             return {}
         return self._came_in[step] | columns_of(face.outputs[output])
+
+    def _is_open(self, source: _Source) -> bool:
+        """Whether a source may be anything, or is made by a block nobody knows."""
+        face = self._faces.get(source[0]) if source else None
+        kind = face.outputs.get(source[1]) if face and source else None
+        parts = [part for part in members(element(kind) or kind) if part is not type(None)]
+        return parts != [Detections]
 
     def _of_all(self, group: Sequence[_Source]) -> dict[str, type]:
         """The columns that all of a group have, of one type."""
@@ -165,6 +197,15 @@ def _groups(given: Any) -> Iterator[list[_Source]]:
         yield [_output(entry) for entry in given]
     else:
         yield from ([_output(text)] for _, text in selectors_in(given))
+
+
+def _detections_of(face: BlockType, given: Mapping[str, Any]) -> Iterator[_Source]:
+    """All that is written for those inputs of a block that take detections."""
+    for name, parameter in face.inputs.items():
+        kind = parameter.annotation
+        if name in given and fits(Detections, element(kind) or kind):
+            written = given[name]
+            yield from map(_output, written if isinstance(written, list) else [written])
 
 
 def _output(written: Any) -> _Source:

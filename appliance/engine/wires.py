@@ -20,6 +20,7 @@ from appliance.engine.drafts import Drafts
 from appliance.engine.errors import Problem
 from appliance.engine.expressions import Expression, ExpressionError
 from appliance.engine.fitting import (
+    misfit_of_columns,
     misfit_of_literal,
     misfit_of_result,
     misfit_of_value,
@@ -208,6 +209,8 @@ class Wires:
         if not fits(value.annotation, target):
             many = len(value.axes) > outside
             what = misfit_of_value(parameter, text, value.annotation, many=many, collects=collects)
+            self._refuse(parameter.name, (), what)
+        elif what := misfit_of_columns(parameter, text, self._scope.names):
             self._refuse(parameter.name, (), what)
         return _Wire(parameter, text, value=value, named=(value,), names=names, collects=collects)
 

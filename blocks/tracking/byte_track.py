@@ -7,7 +7,7 @@ after a long gap boxes no longer overlap, and the distance still tells.
 """
 
 from dataclasses import dataclass, fields, replace
-from typing import NamedTuple, Self
+from typing import Annotated, NamedTuple, Self
 
 import lap
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from blocks.block import Manifest, block
-from blocks.data import Detections, Frame
+from blocks.data import Columns, Detections, Frame
 from blocks.tracking.kalman import Motion, Values
 
 # Tuned on made scenes of walkers at 15, 5 and 2.5 frames a second (tests/blocks/tracking). Beyond
@@ -80,7 +80,7 @@ class Tracked(NamedTuple):
     Boxes are those of the detector, in its order; a track that is not seen gives none.
     """
 
-    detections: Detections
+    detections: Annotated[Detections, Columns(tracker_id=int)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

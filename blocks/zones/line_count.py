@@ -100,7 +100,9 @@ class LineCount:
         self._ways: dict[int, Way] = {}
         self.state = LineTotals()
 
-    def run(self, frame: Frame, detections: Detections) -> Crossed:
+    def run(
+        self, frame: Frame, detections: Annotated[Detections, Columns(tracker_id=int)]
+    ) -> Crossed:
         """Follow the detections that have a tracker id; the others count nothing."""
         m, now_s = self._manifest, frame.at_s
         found = detections[np.asarray(detections.tracker_id >= 0)]

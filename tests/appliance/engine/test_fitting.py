@@ -1,15 +1,17 @@
 """What is written for an input, where it does not fit: what is said, and of which part."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Annotated, NamedTuple
 
 import pytest
 
+from appliance.engine.errors import DefinitionError
 from appliance.engine.fitting import misfit_of_literal, misfit_of_result
-from appliance.engine.plan import Plan
+from appliance.engine.plan import Plan, load_plan
 from appliance.engine.run import Run
 from appliance.engine.testing import EPOCH_S, frame
-from blocks.block import Parameter
-from blocks.data import Detections
+from blocks.block import BlockType, Manifest, Parameter, block
+from blocks.data import Columns, Detections
 
 Planner = Callable[..., Plan]
 Starter = Callable[..., Run]
@@ -171,3 +173,133 @@ def test_what_can_only_be_wired_is_not_written_in_a_list_either() -> None:
     (place, what) = misfit_of_literal(found, [5])
     assert place == ()
     assert what.endswith(": wire it, as $steps.step.output")
+
+
+class Nothing(Manifest):
+    """No settings."""
+
+
+class Tracked(NamedTuple):
+    detections: Annotated[Detections, Columns(tracker_id=int)]
+
+
+@block("track@1", Nothing)
+class Track:
+    """Gives what it takes, with a column."""
+
+    def __init__(self, manifest: Nothing) -> None:
+        pass
+
+    def run(self, detections: Detections) -> Tracked:
+        return Tracked(detections)
+
+
+class Passed(NamedTuple):
+    detections: Detections
+
+
+@block("pass@1", Nothing)
+class Pass:
+    """Gives what it takes."""
+
+    def __init__(self, manifest: Nothing) -> None:
+        pass
+
+    def run(self, detections: Detections) -> Passed:
+        return Passed(detections)
+
+
+@block("join@1", Nothing)
+class Join:
+    """Makes one of many."""
+
+    def __init__(self, manifest: Nothing) -> None:
+        pass
+
+    def run(self, detections: tuple[Detections, ...]) -> Passed:
+        return Passed(detections[0])
+
+
+@block("follow@1", Nothing)
+class Follow:
+    """Takes what is tracked."""
+
+    def __init__(self, manifest: Nothing) -> None:
+        pass
+
+    def run(self, detections: Annotated[Detections, Columns(tracker_id=int)]) -> Passed:
+        return Passed(detections)
+
+
+@block("turn@1", Nothing)
+class Turn:
+    """Takes what has a direction."""
+
+    def __init__(self, manifest: Nothing) -> None:
+        pass
+
+    def run(self, detections: Annotated[Detections, Columns(direction=str)]) -> Passed:
+        return Passed(detections)
+
+
+OWN = [vars(cls)["block_type"] for cls in (Track, Pass, Join, Follow, Turn)]
+COLUMNS = """\
+version: 1
+name: w
+inputs: {{image: {{type: image}}, any: {{type: any, default: 1}}}}
+steps:
+- {{name: it, type: {taker}, detections: {written}}}
+- {{name: found, type: find@1, model: m, image: $inputs.image}}
+- {{name: look, type: look@1}}
+- {{name: tracks, type: track@1, detections: $steps.found.detections}}
+- {{name: passed, type: pass@1, detections: $steps.tracks.detections}}
+- {{name: plain, type: pass@1, detections: $steps.found.detections}}
+- {{name: both, type: join@1, detections: [$steps.found.detections, $steps.tracks.detections]}}
+- {{name: row, type: row@1, row: $steps.found.detections}}
+- {{name: open, type: pass@1, detections: $steps.row.row}}
+- {{name: beyond, type: pass@1, detections: $steps.open.detections}}
+- {{name: outer, type: pass@1, detections: $inputs.any}}
+- {{name: said, type: pass@1, detections: = steps.row.row}}
+"""
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "$steps.tracks.detections",
+        "$steps.passed.detections",
+        "$steps.row.row",
+        "$steps.open.detections",
+        "$steps.beyond.detections",
+        "$steps.outer.detections",
+        "$steps.said.detections",
+        "$inputs.any",
+        "= steps.row.row",
+    ],
+)
+def test_what_has_the_column_or_may_have_it_goes_where_it_is_asked_for(
+    written: str, blocks: Mapping[str, BlockType]
+) -> None:
+    text = COLUMNS.format(taker="follow@1", written=written)
+    assert load_plan(text, "w.yaml", {**blocks, **{b.type: b for b in OWN}}).name == "w"
+
+
+@pytest.mark.parametrize(
+    ("taker", "step", "sentence"),
+    [
+        ("follow@1", step, f"'detections' takes tracked detections; $steps.{step}.detections has "
+         "no column 'tracker_id': put a byte_track@1 between")
+        for step in ("found", "plain", "look", "both")
+    ] + [
+        ("turn@1", "tracks", "'detections' takes detections with the column 'direction'; "
+         "$steps.tracks.detections has no column 'direction'"),
+    ],
+)  # fmt: skip
+def test_detections_without_a_column_that_is_asked_for_are_refused(
+    taker: str, step: str, sentence: str, blocks: Mapping[str, BlockType]
+) -> None:
+    text = COLUMNS.format(taker=taker, written=f"$steps.{step}.detections")
+    with pytest.raises(DefinitionError) as caught:
+        load_plan(text, "w.yaml", {**blocks, **{b.type: b for b in OWN}})
+    (problem,) = caught.value.problems
+    assert (problem.where, problem.what) == ("steps.it.detections", sentence)

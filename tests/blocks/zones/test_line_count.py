@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from blocks.block import RESETS, BlockType
 from blocks.data import Columns, Detections, Frame, Image
+from blocks.tracking.byte_track import ByteTrack
 from blocks.zones.line_count import Crossed, LineCount, LineCountManifest, LineTotals
 
 FrameAt = Callable[[float], Frame]
@@ -25,6 +26,14 @@ def standing(*feet: tuple[int, float, float]) -> Detections:
     """People of 40 x 100 pixels, each given by tracker id and the place of his feet."""
     boxes = [[x - 20, y - 100, x + 20, y] for _, x, y in feet]
     return Detections.of(boxes, tracker_id=[i for i, _, _ in feet], label=["person"] * len(feet))
+
+
+def test_the_check_lets_it_be_wired_to_a_tracker_only() -> None:
+    line_count: BlockType = vars(LineCount)["block_type"]
+    byte_track: BlockType = vars(ByteTrack)["block_type"]
+    asked = Annotated[Detections, Columns(tracker_id=int)]
+    assert line_count.inputs["detections"].annotation == asked
+    assert byte_track.outputs["detections"] == asked
 
 
 def walk(block: LineCount, *ys: float, x: float = 320, tracker_id: int = 1) -> tuple[int, int]:
