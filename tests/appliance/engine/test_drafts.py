@@ -426,3 +426,28 @@ def test_a_setting_made_of_several_parts_is_open_while_one_is(start: Starter) ->
     """
     run = start(text, {"s.yaml": sub}, n=1)
     assert run.turn(frame()).outputs == {"list": ["gate", "x"], "map": {"a": [1]}}
+
+
+@pytest.mark.parametrize(
+    ("count", "outputs", "sentence"),
+    [
+        (1_999, "{}", ""),
+        (1_998, '{n: "= steps.s0.value * 2"}', ""),
+        (2_000, "{}", "s.yaml:3:1: steps: "),
+        (1_999, '{n: "= steps.s0.value * 2"}', "s.yaml:2003:14: outputs.n: "),
+    ],
+)
+def test_a_workflow_has_so_many_steps_with_all_that_run_in_it(
+    count: int, outputs: str, sentence: str, plan: Planner, refusal: Refusal, steps: Around
+) -> None:
+    lines = [f"- {{name: s{i}, type: constant@1}}" for i in range(count)]
+    sub = "\n".join(["version: 1", "name: s", "steps:", *lines, f"outputs: {outputs}", ""])
+    text = steps("- {name: s, type: workflow, workflow: s.yaml}")
+    if not sentence:
+        assert len(plan(text, {"s.yaml": sub}).steps) == count + 1 + ("n" in outputs)
+        return
+    told = refusal(text, {"s.yaml": sub})
+    assert told.startswith(
+        f"{sentence}with all that run in it this workflow has more than 2,000 steps"
+    )
+    assert told.count("2,000") == 1

@@ -543,6 +543,13 @@ def test_a_step_inside_of_another_workflow_ticks_too(start: Starter, steps: Arou
     ]
 
 
+def test_what_a_run_tells_of_an_error_holds_no_secret(start: Starter, steps: Around) -> None:
+    run = start(steps("- {name: out, type: send@1, topic: !secret key}"))
+    told = run.told(RuntimeError("sent to the secret of key"))
+    assert told.startswith("RuntimeError: sent to ")
+    assert "the secret" not in told
+
+
 def test_many_turns_leave_nothing_behind(start: Starter, steps: Around) -> None:
     run = start(
         steps("""

@@ -183,6 +183,25 @@ def test_an_input_that_nobody_has_given_is_not_there_without_a_frame_either(
     assert run.tick(moment(20.0)).outputs["row"]["written"] == 3
 
 
+def test_nothing_by_default_is_nothing_without_a_frame_too(start: Starter, steps: Around) -> None:
+    sub = """
+        version: 1
+        name: s
+        inputs: {n: {type: any, default: null}}
+        steps:
+        - {name: keep, type: keep@1, value: 1, every_s: 10}
+        - {name: row, type: row@1, row: {n: "= present(inputs.n)"}, when: steps.keep.seen > 0}
+        outputs: {row: $steps.row.row, n: $inputs.n}
+    """
+    lines = """
+        - {name: s, type: workflow, workflow: s.yaml}
+        outputs: {row: $steps.s.row, n: $steps.s.n}
+    """
+    run = start(steps(lines), {"s.yaml": sub})
+    assert run.tick(moment(20.0)).outputs == {"row": {"n": False}}
+    assert run.turn(frame()).outputs == {}
+
+
 def test_an_input_that_cannot_be_worked_out_is_as_absent_without_a_frame_as_with_one(
     start: Starter,
 ) -> None:
