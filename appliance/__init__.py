@@ -7,15 +7,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from appliance.errors import ERRORS
     from appliance.pipeline import Pipeline
     from appliance.result import Result, RunError
     from appliance.workflow import Session, Workflow
 
 __version__ = "0.1.0"
-__all__ = ["Pipeline", "Result", "RunError", "Session", "Workflow", "__version__"]
+__all__ = ["ERRORS", "Pipeline", "Result", "RunError", "Session", "Workflow", "__version__"]
 
 # Loaded when they are asked for: they bring codecs, databases and the runtime of the models.
 _HOMES = {
+    "ERRORS": "appliance.errors",
     "Pipeline": "appliance.pipeline",
     "Result": "appliance.result",
     "RunError": "appliance.result",

@@ -4,7 +4,7 @@ import json
 import signal
 import textwrap
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -94,6 +94,13 @@ def _named(_context: click.Context, parameter: click.Parameter, given: str | Non
     return given
 
 
+def _inputs(workflow: Path, given: Mapping[str, str]) -> dict[str, Any]:
+    """The inputs that are set: for one that is a text it is taken as it is written."""
+    declared = plan_file(workflow, load_blocks()).definition.inputs if given else {}
+    texts = {name for name, spec in declared.items() if spec.annotation is str}
+    return {n: text if n in texts else _value(n, text) for n, text in given.items()}
+
+
 def _value(name: str, text: str) -> Any:
     """What is set: a number, a text, true or false; with its brackets also a list or a mapping."""
     if text.startswith(("[", "{")):
@@ -172,7 +179,7 @@ def run(
         settings = settings_for_run(
             workflow,
             source,
-            {name: _value(name, text) for name, text in _pairs(inputs, "--set")},
+            _inputs(workflow, dict(_pairs(inputs, "--set"))),
             dict(_pairs(connections, "--connection")),
             state_dir,
         )
@@ -314,9 +321,13 @@ def _write(path: Path, text: str) -> None:
 def schema_command() -> None:
     """Print the JSON Schema of workflow files, with all blocks there are, for editors.
 
-    A workflow that begins with `# yaml-language-server: $schema=FILE` is completed and checked by
-    editors while it is written; workflow.schema.json lies beside the workflows that ship.
-    """
+    Editors with the YAML language server complete and check a workflow whose first line is the one
+    below, and whose tags their settings know; the file lies beside the workflows that ship.
+
+    # yaml-language-server: $schema=workflow.schema.json
+
+    "yaml.customTags": ["!secret", "!include"]
+    """  # noqa: D301 - click takes this character for "as it stands"
     with sentences():
         click.echo(schema_text(load_blocks()), nl=False)
 

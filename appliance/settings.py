@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -69,6 +70,14 @@ class ConnectionSettings(_Part):
     ca_file: str = Field(default="", description="MQTT over TLS: who signed the broker.")
     cert_file: str = Field(default="", description="MQTT over TLS: our own certificate.")
     key_file: str = Field(default="", description="MQTT over TLS: its key.")
+
+
+BUILT_IN: Mapping[str, ConnectionSettings] = MappingProxyType(
+    {
+        LOCAL: ConnectionSettings(type="sql", url="sqlite:///events.db"),
+        CONSOLE: ConnectionSettings(type="console"),
+    }
+)
 
 
 class PipelineSettings(_Part):
@@ -264,11 +273,7 @@ def _one_of(schemes: Iterable[str]) -> str:
 
 def _with_built_in(named: Mapping[str, ConnectionSettings]) -> dict[str, ConnectionSettings]:
     """And those there always are: `local`, a SQLite file in the state directory, and `console`."""
-    built_in = {
-        LOCAL: ConnectionSettings(type="sql", url="sqlite:///events.db"),
-        CONSOLE: ConnectionSettings(type="console"),
-    }
-    return built_in | dict(named)
+    return {**BUILT_IN, **named}
 
 
 def _wrong_cameras(file: _File, document: Document) -> list[Problem]:

@@ -1,18 +1,20 @@
 """From settings to plans: every workflow read and checked, with all that it names outside."""
 
 import os
-from collections.abc import Collection, Mapping, Sequence, Sized
+from collections.abc import Collection, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from appliance.engine.annotations import words
 from appliance.engine.document import Document, dotted
 from appliance.engine.document import Path as Place
 from appliance.engine.errors import DefinitionError, InputError, Problem, suggestion
 from appliance.engine.plan import Need, Plan, load_plan
-from appliance.settings import Settings, sources_for
+from appliance.settings import BUILT_IN, Settings, sources_for
 from appliance.sources import SettingsError, read_text
 from blocks.block import BlockType
+from blocks.data import Image
 
 
 def plan_file(
@@ -73,18 +75,23 @@ def _bound(plan: Plan, settings: Settings) -> Plan:
 
 @dataclass(frozen=True, slots=True)
 class _WrongInput:
-    """Something wrong with the inputs of a pipeline; `place` is where in them, if it is there."""
+    """Something wrong with the inputs of a pipeline; `place` is where in them, if it is there.
+
+    `missing` is the name of an input that is not given, though it must be.
+    """
 
     place: Place
     what: str
     unknown: bool
+    missing: str
     in_steps: tuple[str, ...]
     workflow: str
 
     def __str__(self) -> str:
         """The sentence where there is no file that it stands in."""
         named = f"input '{dotted(self.place)}': " if self.place and self.in_steps else ""
-        return f"{named}{self.sentence}"
+        how = f"; give it as --set {self.missing}=…" if self.missing else ""
+        return f"{named}{self.sentence}{how}"
 
     @property
     def sentence(self) -> str:
@@ -103,10 +110,11 @@ class _WrongInput:
 
 def _wrong_inputs(plan: Plan, given: Mapping[str, Any]) -> list[_WrongInput]:
     # One value may go to several steps, and be wrong for all of them for the same reason.
-    found: dict[tuple[Place, str, bool], list[str]] = {}
+    found: dict[tuple[Place, str, bool, str], list[str]] = {}
     for misfit in plan.misfits(given):
         (told,) = plan.told([misfit.problem])
-        in_steps = found.setdefault((misfit.path, told.what, misfit.unknown), [])
+        missing = "" if misfit.path or misfit.unknown else misfit.problem.where.partition(".")[2]
+        in_steps = found.setdefault((misfit.path, told.what, misfit.unknown, missing), [])
         in_steps += [misfit.in_step] if misfit.in_step else []
     return [_WrongInput(*told, tuple(in_steps), plan.name) for told, in_steps in found.items()]
 
@@ -157,9 +165,9 @@ def check_files(
         missing = [] if settings is None or told else unmet(plan.needs(), settings, models)
         refusals += map(str, plan.told(missing))
         if not missing and _place(file) not in refused:
-            lines.append(f"{file}: ok, {_count(plan.steps, 'step')}")
+            lines.append(f"{file}: ok, {_count(plan.definition.steps, 'step')}")
         if settings is None:
-            lines += map(str, plan.told(map(_note, plan.needs())))
+            lines += map(str, plan.told(_notes(plan)))
         lines += () if told else _warnings(plan)
     return Checked(tuple(lines), tuple(refusals))
 
@@ -177,9 +185,17 @@ def _warnings(plan: Plan) -> list[str]:
     return [str(problem) for problem in plan.told(plan.warnings)]
 
 
-def _note(need: Need) -> Problem:
-    mark = replace(need.mark, excerpt="")
-    return Problem(mark, need.where, f"needs the {need.kind} '{need.name}'", "note")
+def _notes(plan: Plan) -> Iterator[Problem]:
+    """What has to be given from outside: inputs, models, and connections that are not built in."""
+    for name, spec in plan.definition.inputs.items():
+        if spec.annotation is not Image and not spec.has_default:
+            mark = replace(plan.document.key_mark(("inputs", name)), excerpt="")
+            what = f"needs a value ({words(spec.annotation)}), as in --set {name}=…"
+            yield Problem(mark, f"inputs.{name}", what, "note")
+    for need in plan.needs():
+        if need.kind != "connection" or need.name not in BUILT_IN:
+            mark = replace(need.mark, excerpt="")
+            yield Problem(mark, need.where, f"needs the {need.kind} '{need.name}'", "note")
 
 
 def unmet(needs: Collection[Need], settings: Settings, models: Collection[str]) -> list[Problem]:

@@ -144,7 +144,6 @@ def test_a_check_without_settings_lists_what_the_workflow_needs(run: Run, workfl
     assert result.stdout.splitlines() == [
         "watch.yaml: ok, 2 steps",
         "watch.yaml:10:12: note: steps.people.model: needs the model 'people-ssdlite'",
-        "watch.yaml:15:17: note: steps.seen.connection: needs the connection 'local'",
     ]
 
 
@@ -254,7 +253,39 @@ def test_a_list_is_set_in_its_brackets(
 def test_a_list_without_its_last_bracket_is_refused(run: Run, workflow: Path) -> None:
     result = run("run", "watch.yaml", "--source", "x.avi", "--set", "line=[[0.1, 0.5]")
     assert result.exit_code == 2
-    assert result.stderr.startswith("--set line:2:1: this is not YAML: ")
+    assert result.stderr.startswith("--set line:1:12: this is not YAML: ")
+
+
+@pytest.mark.parametrize("text", ["5", "", "true", "[a]", "0123", "null"])
+def test_what_is_set_of_a_text_is_the_text(
+    run: Run, workflow: Path, state_dir: Path, short_clip: Path, text: str
+) -> None:
+    workflow.write_text(
+        "version: 1\nname: site\ninputs: {site: {type: string}}\nsteps:\n"
+        "  - {name: tell, type: event@1, connection: local, data: {site: $inputs.site}}\n"
+        "outputs: {site: $inputs.site}\n"
+    )
+    words = ("run", "watch.yaml", "--source", short_clip, "--state-dir", state_dir)
+    result = run(*words, "--set", f"site={text}")
+    assert result.exit_code == 0, result.output
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("  outputs ")]
+    assert line == f"  outputs   site {text}"
+
+
+def test_an_input_that_must_be_given_is_noted_and_asked_for(run: Run, workflow: Path) -> None:
+    altered(workflow, "steps:\n", "  limit: {type: number}\nsteps:\n")
+    line = workflow.read_text().splitlines().index("  limit: {type: number}") + 1
+    note = f"watch.yaml:{line}:3: note: inputs.limit: needs a value (a number), as in --set limit=…"
+    assert note in run("check", "watch.yaml").stdout.splitlines()
+    refused(
+        run("run", "watch.yaml", "--source", "x.avi"),
+        "workflow watch needs a value for its input 'limit' (a number); give it as --set limit=…",
+    )
+
+
+def test_a_check_counts_the_steps_that_the_file_has(run: Run, workflow: Path) -> None:
+    altered(workflow, "outputs:\n", 'outputs:\n  more: "= inputs.confidence * 2"\n')
+    assert run("check", "watch.yaml").stdout.splitlines()[0] == "watch.yaml: ok, 2 steps"
 
 
 def test_an_empty_value_is_nothing(run: Run, workflow: Path) -> None:
