@@ -100,7 +100,7 @@ def test_a_whole_number_is_made_of_what_an_expression_gives(start: Starter) -> N
     ("line", "sentence"),
     [
         ("a: '= steps.one.value +'", "steps.it.a: this is no expression"),
-        ("a: 1, b: '= steps.nope.value'", "steps.it.b: unknown name 'steps.nope.value'"),
+        ("a: 1, b: '= steps.nope.value'", "steps.it.b: there is no step 'nope'"),
         ("a: '= present(steps.nope) ? 1.0 : 2.0'", "steps.it.a: there is no step 'nope'"),
         ("a: 1, b: '= \"text\"'", "'b' takes a number, but this expression gives a text"),
     ],
