@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 
+from appliance.cli import main
 from appliance.engine.definition import read_definition
 from appliance.engine.document import read_document
 from appliance.schema import SCHEMA_FILE, schema_text, workflow_schema
@@ -151,6 +153,14 @@ def test_there_is_a_branch_for_each_block_and_it_says_what_the_block_is_for() ->
         }  # fmt: skip
         for name, property_ in branch["properties"].items():
             assert property_["description"], name
+
+
+def test_the_help_has_the_lines_that_an_editor_asks_for() -> None:
+    lines = [
+        line.strip() for line in CliRunner().invoke(main, ["schema", "--help"]).stdout.split("\n")
+    ]
+    assert "# yaml-language-server: $schema=workflow.schema.json" in lines
+    assert '"yaml.customTags": ["!secret", "!include"]' in lines
 
 
 def test_the_schema_that_ships_is_that_of_the_blocks() -> None:
