@@ -290,7 +290,7 @@ def graph(workflow: Path, form: str | None, output: Path | None) -> None:
     with sentences():
         draw = PICTURES[form or _form_of(output)]
         plan = plan_file(workflow, load_blocks())
-        for warning in plan.warnings:
+        for warning in plan.told(plan.warnings):
             say(str(warning))
         picture = draw(diagram_of(plan))
         if output is None:
@@ -327,7 +327,7 @@ def schema_command() -> None:
     # yaml-language-server: $schema=workflow.schema.json
 
     "yaml.customTags": ["!secret", "!include"]
-    """  # noqa: D301 - click takes this character for "as it stands"
+    """
     with sentences():
         click.echo(schema_text(load_blocks()), nl=False)
 

@@ -272,6 +272,20 @@ def test_what_is_set_of_a_text_is_the_text(
     assert line == f"  outputs   site {text}"
 
 
+def test_a_run_that_a_step_has_ended_exits_with_one_and_its_summary(
+    run: Run, workflow: Path, state_dir: Path, short_clip: Path
+) -> None:
+    workflow.write_text(
+        "version: 1\nname: stop\ninputs: {none: {type: number, default: 0}}\nsteps:\n"
+        "  - name: tell\n    type: event@1\n    connection: local\n    on_error: stop\n"
+        "    when: double(int(frame.sequence) / int(inputs.none)) == 0.0\n    data: {}\n"
+    )
+    result = run("run", "watch.yaml", "--source", short_clip, "--state-dir", state_dir)
+    assert result.exit_code == 1, result.output
+    assert "\n  failed    tell once: " in result.stdout
+    assert "\n  stopped   step tell, camera source, frame 0: " in result.stdout
+
+
 def test_an_input_that_must_be_given_is_noted_and_asked_for(run: Run, workflow: Path) -> None:
     altered(workflow, "steps:\n", "  limit: {type: number}\nsteps:\n")
     line = workflow.read_text().splitlines().index("  limit: {type: number}") + 1

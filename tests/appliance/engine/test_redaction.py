@@ -1,6 +1,7 @@
 """Hidden values never stand in what is told, however they are written there."""
 
 import json
+import tracemalloc
 from urllib.parse import quote
 
 import pytest
@@ -91,3 +92,15 @@ def test_a_problem_is_told_without_the_line_that_shows_the_value() -> None:
     assert redaction.problem(shows) == Problem(Mark("w", 1, 4), "steps.…", "not '…'", "note")
     harmless = Problem(Mark("w", 1, 4, "a: !secret pin"), "steps.gate", "wrong")
     assert redaction.problem(harmless) == harmless
+
+
+def test_texts_without_end_take_no_room_without_end() -> None:
+    redaction = Redaction({"hunter2"})
+    tracemalloc.start()
+    try:
+        for number in range(20_000):
+            assert redaction.text(f"frame {number}: not hunter2") == f"frame {number}: not …"
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 1_000_000

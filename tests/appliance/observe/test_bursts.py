@@ -75,3 +75,9 @@ def test_setting_the_wall_clock_ends_no_burst(bursts: Bursts, clock: ManualClock
     bursts.add("gate", "no line")
     clock.step(86_400.0)
     assert bursts.add("gate", "no line") == 0
+
+
+def test_of_each_kind_the_last_failure_is_remembered(bursts: Bursts) -> None:
+    for kind, what in (("gate", "one"), ("tracks", "two"), ("gate", "three")):
+        bursts.add(kind, what)
+    assert bursts.last_of_each() == {"gate": "three", "tracks": "two"}
