@@ -266,5 +266,8 @@ def _wrong_defaults(definition: Definition, document: Document) -> list[Problem]
             what = f"this must be {words(spec.annotation)}, as the input's type says, not "
             hidden = ("inputs", name, "default") in document.outside
             what += "a hidden value" if hidden else shown(spec.default)
+            if isinstance(spec.default, str) and "${" in mark.excerpt:
+                what += " (for a number write it without brackets on a line of its own: "
+                what += "default: ${CONF:-0.4})"
             problems.append(Problem(mark, where, what))
     return problems

@@ -15,6 +15,11 @@ _OPENING = re.compile(r"\$?\$\{")
 _REFERENCE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?:(:[-?])(.*))?", re.DOTALL)
 _FORMS = "write ${NAME}, ${NAME:-default} or ${NAME:?message}; $${ is the text ${"
 
+_NO_DEFAULT = (
+    "a default is a plain value, no selector or expression: what the file says does not hang on "
+    "whether the environment variable is set (an input of the workflow may have this default)"
+)
+
 
 def plain_scalar(text: str) -> Any:
     """The value of an unquoted text, by the core schema of YAML 1.2 with decimal numbers only."""
@@ -51,7 +56,8 @@ def pieces(text: str, variable: Callable[[str], str | None]) -> Iterator[Piece]:
     given.
 
     Raises:
-        ValueError: a `${` that begins nothing, or a variable that is not set; a sentence.
+        ValueError: a `${` that begins nothing, a variable that is not set, or a default that
+            would be a selector or an expression; a sentence.
         LookupError: what `variable` raises, where there is no default.
     """
     end = 0
@@ -65,6 +71,8 @@ def pieces(text: str, variable: Callable[[str], str | None]) -> Iterator[Piece]:
         reference = _REFERENCE.fullmatch(text[end:closing]) if closing >= 0 else None
         if reference is None or "${" in reference[0]:
             raise ValueError(f"a ${{ that begins no environment variable: {_FORMS}")
+        if opening.start() == 0 and (reference[3] or "").startswith(("$", "=")):
+            raise ValueError(_NO_DEFAULT)
         yield _looked_up(reference[1], reference[2], reference[3], variable)
         end = closing + 1
     yield Piece(text[end:])

@@ -21,9 +21,15 @@ PLAIN = "plain"
 IN_QUOTES = "(a text that begins with {} goes in quotes)"
 
 _BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
+_A_NUMBER = "; for a number write it without brackets on a line of its own: default: ${CONF:-0.4}"
 _INDENTATION = "(is the indentation off?)"
 # How the value of a line begins, behind a dash and a key.
 _VALUE = re.compile(r"""\s*(?:-\s+)*(?:[^\s:{["'][^:]*:\s+)?([{\["'])""")
+_AFTER_NO_SPACE = (
+    "could not find expected ':'",
+    "mapping values are not allowed in this context",
+)
+_NO_SPACE = re.compile(r"\s*(?:-\s+)*\w+:(?=[^\s:/])")
 # What libyaml says in halves, or in words that do not help.
 _SENTENCES = {
     "did not find expected '-' indicator": f"a dash is expected here {_INDENTATION}",
@@ -110,11 +116,28 @@ def _syntax_problem(error: yaml.MarkedYAMLError, text: str, path: str) -> Proble
     if what == "did not find expected key":
         hint = "(is this bracket one too many?)" if behind[:1] in ("]", "}") else _hint(before)
         what = f"a key is expected here {hint}"
+    elif what in _AFTER_NO_SPACE and (missing := _without_space(text, place)):
+        place, what = missing, "a space is missing behind the colon"
+    elif what == "found undefined alias":
+        what = f"this is an alias that no anchor gives {IN_QUOTES.format('*')}"
+    elif what == "found character that cannot start any token" and behind[:1] in ("@", "`", "%"):
+        what = f"no text begins so {IN_QUOTES.format(behind[:1])}"
     elif what.startswith("did not find expected ','"):
         what += _hint_in_brackets(before, behind)
     if "\t" in place.excerpt[: mark.column + 1]:
         what += " (YAML is indented with spaces, never with tabs)"
     return Problem(place, "", f"this is not YAML: {_SENTENCES.get(what, what)}")
+
+
+def _without_space(text: str, place: Mark) -> Mark | None:
+    """Where a line right before `place` has a key whose colon touches its value."""
+    lines = _BREAK.split(text)
+    for line in range(place.line, max(place.line - 2, 0), -1):
+        match = _NO_SPACE.match(lines[line - 1])
+        if match is not None:
+            shown = lines[line - 1][:LONGEST_EXCERPT]
+            return Mark(place.path, line, match.end() + 1, shown)
+    return None
 
 
 def _hint(line: str) -> str:
@@ -129,5 +152,6 @@ def _hint(line: str) -> str:
 
 def _hint_in_brackets(before: str, behind: str) -> str:
     if before.endswith("$") and behind.startswith("{"):
-        return " (a text with ${ goes in quotes where it stands in brackets)"
+        hint = "a text with ${ goes in quotes where it stands in brackets"
+        return f" ({hint}{_A_NUMBER if ':-' in behind else ''})"
     return f" {IN_QUOTES.format('{')}" if before.endswith("}") else ""

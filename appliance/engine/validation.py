@@ -153,8 +153,7 @@ def _sentence(details: ErrorDetails) -> str:
     given = shown(details["input"])
     expected = _EXPECTED.get(kind)
     if expected:
-        braces = kind == "string_type" and isinstance(details["input"], dict)
-        hint = " (a text that begins with { goes in quotes)" if braces else ""
+        hint = _hint(details)
         return f"this must be {expected}, not {given}{hint}"
     if kind in ("literal_error", "enum"):
         known = [
@@ -180,6 +179,18 @@ def _sentence(details: ErrorDetails) -> str:
         entries = "entry" if limit == 1 else "entries"
         return f"this needs {few} {limit} {entries}, not {context['actual_length']}"
     return f"{message[:1].lower()}{message[1:]} (this is {given})"
+
+
+def _hint(details: ErrorDetails) -> str:
+    """What was probably meant by a value of another kind."""
+    kind, given, loc = details["type"], details["input"], details["loc"]
+    if kind == "string_type" and isinstance(given, dict):
+        return " (a text that begins with { goes in quotes)"
+    if kind in ("list_type", "tuple_type") and loc == ("steps",) and isinstance(given, dict):
+        return " (each step begins with `- name:`)"
+    if kind in ("dict_type", "model_type") and len(loc) == 2 and loc[0] == "inputs":
+        return " (write {type: image})" if given == "image" else " (write {type: …})"
+    return ""
 
 
 # What a validator says that is written in Python: a ValueError, or an assert.

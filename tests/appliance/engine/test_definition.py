@@ -4,8 +4,9 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
-from appliance.engine.definition import read_definition
-from appliance.engine.errors import MOST_PROBLEMS, DefinitionError
+from appliance.engine.definition import parse_definition, read_definition
+from appliance.engine.errors import MOST_PROBLEMS, DefinitionError, Problem
+from appliance.engine.sources import NOTHING_OUTSIDE
 from blocks.data import Image
 
 WHOLE = """\
@@ -238,7 +239,8 @@ def test_what_is_wrong_is_said_with_its_place(old: str, new: str, text: str) -> 
             "w.yaml:1:1: the key 'version' is missing: write version: 1\n"
             "     1 | name: w\n"
             "       | ^\n"
-            "w.yaml:2:8: steps: this must be a list, not a mapping\n"
+            "w.yaml:2:8: steps: this must be a list, not a mapping "
+            "(each step begins with `- name:`)\n"
             "     2 | steps: {a: 1}\n"
             "       |        ^",
         ),
@@ -286,3 +288,25 @@ def test_a_file_that_is_made_of_mistakes_is_read_no_further() -> None:
     with pytest.raises(DefinitionError) as caught:
         read_definition(WHOLE + "name: w\n" * (MOST_PROBLEMS + 50), "w.yaml")
     assert len(caught.value.problems) <= MOST_PROBLEMS + 1
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (
+            "{image: image}",
+            "inputs.image: this must be a mapping, not 'image' (write {type: image})",
+        ),
+        ("{a: number}", "inputs.a: this must be a mapping, not 'number' (write {type: …})"),
+        (
+            '{a: {type: number, default: "${NOT_SET:-0.4}"}}',
+            "inputs.a.default: this must be a number, as the input's type says, not '0.4' (for a "
+            "number write it without brackets on a line of its own: default: ${CONF:-0.4})",
+        ),
+    ],
+)
+def test_inputs_written_too_short_or_in_quotes_get_a_hint(line: str, message: str) -> None:
+    problems: list[Problem] = []
+    text = f"version: 1\nname: w\ninputs: {line}\nsteps: [{{name: a, type: x@1}}]"
+    parse_definition(text, "w", NOTHING_OUTSIDE, problems)
+    assert [f"{problem.where}: {problem.what}" for problem in problems] == [message]

@@ -351,7 +351,6 @@ def test_what_stands_outside_is_told_apart_where_there_is_nothing() -> None:
         ("$$5 ${N}", "$5 5"),
         ("'==${N}'", "=5"),
         ("${SELECTOR}", "$inputs.x"),
-        ("${UNSET:-$inputs.x}", "$inputs.x"),
     ],
 )
 def test_a_variable_stands_as_if_it_were_written_there(written: str, value: object) -> None:
@@ -360,8 +359,8 @@ def test_a_variable_stands_as_if_it_were_written_there(written: str, value: obje
     assert (read_value, isinstance(read_value, str)) == (value, isinstance(value, str))
 
 
-def test_a_text_from_the_environment_is_no_selector_but_a_default_may_be_one() -> None:
-    data = found("a: ${A}\nb: x${A}\nc: ${B:-$inputs.x}\nd: ${N}\ne: $${N}", A="$inputs.x", N="1")
+def test_a_text_from_the_environment_is_no_selector() -> None:
+    data = found("a: ${A}\nb: x${A}\nc: ${B:-x}\nd: ${N}\ne: $${N}", A="$inputs.x", N="1")
     assert [isinstance(data[key], Verbatim) for key in "abcde"] == [True, True, False, False, True]
 
 

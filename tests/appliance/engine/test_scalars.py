@@ -52,3 +52,11 @@ def test_any_text_comes_in_pieces_or_is_refused(text: str) -> None:
         refusal = str(error)
     assert len(found) <= len(text)
     assert not refusal or ("${" in text and "environment variable" in refusal)
+
+
+@pytest.mark.parametrize("default", ["$inputs.x", "=1+1"])
+@pytest.mark.parametrize("name", ["A", "NOT_SET"])
+def test_a_default_is_no_selector_and_no_expression(name: str, default: str) -> None:
+    with pytest.raises(ValueError, match="a default is a plain value, no selector"):
+        list(pieces(f"${{{name}:-{default}}}", {"A": "5"}.get))
+    assert list(pieces(f"x${{{name}:-{default}}}", {"A": "5"}.get))

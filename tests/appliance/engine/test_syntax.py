@@ -36,6 +36,32 @@ def test_a_variable_unquoted_in_brackets_is_explained() -> None:
         "w.yaml:1:9: this is not YAML: did not find expected ',' or '}' "
         "(a text with ${ goes in quotes where it stands in brackets)"
     )
+    assert (
+        refused("a: {b: ${X:-0.4}}")
+        .splitlines()[0]
+        .endswith(
+            "in brackets; for a number write it without brackets on a line of its own: "
+            "default: ${CONF:-0.4})"
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a:\n  b: x\n  c:y@1\n  d: 2", "w.yaml:3:5: a space is missing behind the colon"),
+        ("- b: x\n- c:y@1\n  d: 2", "w.yaml:2:5: a space is missing behind the colon"),
+        (
+            "a: [*x]",
+            "w.yaml:1:5: this is an alias that no anchor gives "
+            "(a text that begins with * goes in quotes)",
+        ),
+        ("a: [@x]", "w.yaml:1:5: no text begins so (a text that begins with @ goes in quotes)"),
+    ],
+)
+def test_slips_of_the_pen_are_explained(text: str, message: str) -> None:
+    place, _, what = message.partition(": ")
+    assert refused(text).splitlines()[0] == f"{place}: this is not YAML: {what}"
 
 
 def test_broken_yaml_is_refused_with_its_place() -> None:
@@ -85,7 +111,7 @@ def test_an_anchor_twice_and_an_alias_of_nothing_are_refused() -> None:
         "     2 | b: &x 2\n"
         "       |    ^"
     )
-    assert "w.yaml:1:4: this is not YAML: found undefined alias" in refused("a: *x")
+    assert "w.yaml:1:4: this is not YAML: this is an alias that no anchor gives" in refused("a: *x")
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "# only a comment\n"])
