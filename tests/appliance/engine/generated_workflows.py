@@ -329,8 +329,10 @@ class _Making:
                 kind, taken, first = "add@1", NAIVE_BLOCKS["add@1"], "a"
             else:
                 axes = draw(st.sampled_from(sorted({a[:-1] for _, a in below})))
-        given = {n: self._given(n, one, first, axes) for n, one in taken.inputs.items()}
-        given = {n: value for n, value in given.items() if value is not None}
+        given: dict[str, Any] = {}
+        for key, one in taken.inputs.items():
+            value = self._given(key, one, first, axes, self._has_item(given.get(first), axes))
+            given |= {} if value is None else {key: value}
         when = self._when(given.get(first), axes)
         axes = self._axes_of(given, when, taken.inputs)
         self.asked.append((f"steps.{name}", axes))
@@ -362,7 +364,7 @@ class _Making:
         self.numbers.append((name, axes))
         self.asked.append((name, axes))
 
-    def _given(self, name: str, taken: Input, first: str, axes: Axes) -> Any:
+    def _given(self, name: str, taken: Input, first: str, axes: Axes, element: bool) -> Any:
         draw = self.draw
         if name == "amount":
             here = [n for n, _ in self.numbers if n.startswith("inputs.")]
@@ -380,13 +382,17 @@ class _Making:
             return Ref(draw(st.sampled_from(below)))
         if name == first and axes:
             return Ref(draw(st.sampled_from([n for n, a in self.numbers if a == axes])))
-        return self._one(axes, draw(st.sampled_from(["ref", "ref", "formula", "plain"])))
+        return self._one(axes, draw(st.sampled_from(["ref", "ref", "formula", "plain"])), element)
 
-    def _one(self, axes: Axes, kind: str) -> Any:
+    def _has_item(self, first: Any, axes: Axes) -> bool:
+        """Whether a step with this as its first input runs once for each of it."""
+        return isinstance(first, Ref) and bool(axes) and dict(self.numbers)[first.name] == axes
+
+    def _one(self, axes: Axes, kind: str, element: bool = False) -> Any:
         if kind == "ref":
             return Ref(self.draw(st.sampled_from(self._within(self.numbers, axes))))
         if kind == "formula":
-            return self._formula(axes, boolean=False)
+            return self._formula(axes, boolean=False, element=element)
         return float(self.draw(st.integers(0, 9)))
 
     def _data(self, axes: Axes) -> dict[str, Any]:
@@ -399,9 +405,7 @@ class _Making:
     def _when(self, first: Any, axes: Axes) -> Formula | None:
         if self.draw(st.integers(0, 2)):
             return None
-        here = dict(self.numbers)
-        element = isinstance(first, Ref) and bool(axes) and here[first.name] == axes
-        return self._formula(axes, boolean=True, element=element)
+        return self._formula(axes, boolean=True, element=self._has_item(first, axes))
 
     def _formula(self, axes: Axes, *, boolean: bool, element: bool = False) -> Formula:
         names = self._within(self.numbers, axes)

@@ -392,8 +392,8 @@ def _pick(values: Sequence[float], i: float) -> float:
 
 
 def _named(given: Mapping[str, Any], when: Formula | None) -> list[str]:
-    found = [name for written in given.values() for name in _names_in(written)]
-    return found + [n for n in _names_in(when) if n not in ("item", "index")]
+    found = [name for written in (*given.values(), when) for name in _names_in(written)]
+    return [name for name in found if name not in ("item", "index")]
 
 
 def _names_in(written: Any) -> Iterator[str]:
