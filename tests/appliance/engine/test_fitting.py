@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, NamedTuple
 
 import pytest
+from annotated_types import MinLen
 
 from appliance.engine.errors import DefinitionError
 from appliance.engine.fitting import misfit_of_literal, misfit_of_result
@@ -173,6 +174,11 @@ def test_what_can_only_be_wired_is_not_written_in_a_list_either() -> None:
     (place, what) = misfit_of_literal(found, [5])
     assert place == ()
     assert what.endswith(": wire it, as $steps.step.output")
+
+
+def test_a_list_of_right_entries_may_be_too_short() -> None:
+    many = Parameter("n", Annotated[tuple[float, ...], MinLen(2)], True)
+    assert misfit_of_literal(many, [1.0])[0] == ()
 
 
 class Nothing(Manifest):
