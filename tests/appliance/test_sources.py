@@ -204,7 +204,7 @@ def test_a_video_named_by_mistake_is_not_read_to_its_end(tmp_path: Path) -> None
         clip.truncate(500_000_000_000)  # without a block on the disk
     with pytest.raises(SettingsError) as caught:
         read_text(path, "workflow file")
-    assert str(caught.value) == f"{path}: this is no workflow file: it is larger than 4 MB"
+    assert str(caught.value) == f"{path}: this is no workflow file: it is larger than 1 MB"
 
 
 def test_a_path_that_no_file_can_have_is_refused() -> None:
