@@ -547,7 +547,8 @@ FORMS = ["!secret word", '"${WORD}"', '"x${WORD}"', "[!secret word]", '{a: "${WO
     # What is put into an environment is text without zeros, and not the mark of what is left out.
     secret=st.text(st.characters(codec="utf-8", exclude_characters="\0…"), min_size=4, max_size=90)
     .filter(lambda text: len(text.strip()) >= 4)
-    .map(lambda text: text.strip()),
+    # No word of any sentence begins so.
+    .map(lambda text: f"§{text.strip()}"),
     places=st.lists(st.tuples(st.sampled_from(PLACES), st.sampled_from(FORMS)), max_size=6),
     lines=st.lists(st.sampled_from(["outputs: {a: !secret word}", "more: x${WORD}", "steps: 5"])),
 )
