@@ -2,13 +2,11 @@
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any
 
-from appliance.engine.document import Path
 from appliance.engine.errors import Problem
 from appliance.engine.expressions import ExpressionError
 from appliance.engine.scopes import Draft, Entrance
-from appliance.engine.selectors import is_expression, is_selector
+from appliance.engine.selectors import is_reference, texts_in
 from appliance.engine.sources import Verbatim
 from appliance.engine.steps import PlannedStep
 from blocks.block import Host
@@ -70,7 +68,9 @@ def _plain_texts(draft: Draft) -> Iterator[Problem]:
     """Texts that are taken as they stand, and have the name of a value in them."""
     scope = draft.scope
     for key, value in draft.step.given.items():
-        for inner, text in _texts_in(value):
+        for inner, text in texts_in(value):
+            if is_reference(text) or isinstance(text, Verbatim):
+                continue
             found = _NAME_OF_VALUE.search(text)
             known = found and (
                 found["step"] in scope.faces or found["input"] in scope.definition.inputs
@@ -91,16 +91,6 @@ def _plain_texts(draft: Draft) -> Iterator[Problem]:
 _OPERATOR = re.compile(r"[()+*/<>=]")
 
 
-def _texts_in(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
-    """Every text in a written value that is neither a selector nor an expression."""
-    if isinstance(value, str):
-        if not (is_selector(value) or is_expression(value) or isinstance(value, Verbatim)):
-            yield path, value
-    elif isinstance(value, dict | list):
-        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _texts_in(inner, (*path, key))
-
-
 def _unused(steps: Sequence[PlannedStep], taken: Collection[str]) -> Iterator[Problem]:
     used = {name for step in steps for name in step.after} | set(taken)
     for step in steps:
@@ -116,10 +106,10 @@ def _never_run(steps: Sequence[PlannedStep]) -> Iterator[Problem]:
     never: dict[str, str] = {}
     for step in steps:
         mark = step.document.mark((*step.path, "when"))
-        for source in sorted(step.needed & never.keys()):
+        source = min(step.needed & never.keys(), default=None)
+        if source is not None:
             never[step.name] = source
-        if step.name in never:
-            what = f"this step never runs, since step '{never[step.name]}' never does"
+            what = f"this step never runs, since step '{source}' never does"
             yield Problem(step.document.mark(step.path), step.where, what, "warning")
         elif _cannot_hold(step):
             never[step.name] = step.name

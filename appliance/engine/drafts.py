@@ -18,10 +18,10 @@ from appliance.engine.errors import InputError, Mark, Problem, TooManyProblemsEr
 from appliance.engine.expressions import ExpressionError
 from appliance.engine.files import WorkflowFiles
 from appliance.engine.scopes import ENTERED, WORKFLOW, Draft, Outside, Scope, Sub, exit_draft
-from appliance.engine.selectors import is_expression, is_selector
+from appliance.engine.selectors import is_expression, is_selector, references_in
 from appliance.engine.sources import Sources
 from appliance.engine.validation import problems_of, strict
-from appliance.engine.values import OPEN, Computed, Reference, fixed, parsed, references_in
+from appliance.engine.values import OPEN, Computed, Reference, fixed, parsed
 from appliance.engine.wiring import CAPTURED_AT
 from blocks.block import BlockType
 from blocks.data import Image
@@ -32,8 +32,9 @@ MOST_STEPS = 2_000
 class Drafts:
     """Reads a workflow and all that run in it; what is wrong is added to `problems`.
 
-    `producers` are the steps behind full names, `held` the trees of inputs that do not change with
-    each frame, `offered` the values that files give which run as steps.
+    `producers` are the steps behind full names, `asked` the names that present() is asked of.
+    `held` are the trees of inputs that do not change with each frame, `offered` the values that
+    files give which run as steps.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Drafts:
         self.scopes: list[Scope] = []
         self.all: list[Draft] = []
         self.producers: dict[str, str] = {}
+        self.asked: set[str] = set()
         self.held: dict[str, Any] = {}
         self.offered: set[str] = set()
 
@@ -75,7 +77,9 @@ class Drafts:
             producers |= {draft.output(name): draft.name for name in draft.block.outputs}
             producers[draft.ran] = draft.name
         for draft in self.all:
-            names = self._names_of(draft)
+            names, asked = draft.mentioned()
+            names |= asked | ({draft.scope.gate} if draft.scope.gate else set())
+            self.asked |= asked
             draft.after = frozenset(producers[name] for name in names if name in producers)
         return scope
 
@@ -254,7 +258,9 @@ class Drafts:
         def resolve(text: str, inner: Path) -> Any:
             at = (*place, *inner)
             if is_expression(text):
-                return self._computed(draft, text, at, setting, held)
+                computed = self._computed(draft, text, at, setting, held)
+                opened.extend([text] if computed is OPEN else [])
+                return computed
             where = draft.where_of(setting) if setting is not None else ""
             name = (
                 self.find(scope, text, at, where)
@@ -267,7 +273,7 @@ class Drafts:
             return held(name, text, at)
 
         tree = parsed(value, resolve)
-        return OPEN if opened or tree is OPEN or _holds_open(tree) else tree
+        return OPEN if opened else tree
 
     def _computed(self, draft: Draft, text: str, at: Path, setting: str | None, held: Any) -> Any:
         scope = draft.scope
@@ -300,39 +306,8 @@ class Drafts:
         mark = scope.document.mark(place)
         self._refuse(_inside(mark, text, error.column + skipped), where, str(error))
 
-    def _names_of(self, draft: Draft) -> Iterator[str]:
-        """The full names of all that a step hangs on."""
-        scope = draft.scope
-        if scope.gate is not None:
-            yield scope.gate
-        texts = [text for _, text in draft.wired()]
-        texts += [f"={draft.step.when}"] if draft.step.when is not None else []
-        for text in texts:
-            if is_selector(text):
-                name = scope.names.named(text)
-                names: tuple[str, ...] = (name,) if name else ()
-                asked: tuple[str, ...] = ()
-            else:
-                names, asked = _names_in(scope, text[1:])
-            yield from (scope.full(name) for name in (*names, *asked))
-
     def _refuse(self, mark: Mark, where: str, what: str) -> None:
         self._problems.append(Problem(mark, where, what))
-
-
-def _names_in(scope: Scope, text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    try:
-        return scope.language.names(text)
-    except ExpressionError:
-        return (), ()
-
-
-def _holds_open(tree: Any) -> bool:
-    if isinstance(tree, dict):
-        return any(_holds_open(inner) for inner in tree.values())
-    if isinstance(tree, list):
-        return any(_holds_open(inner) for inner in tree)
-    return tree is OPEN
 
 
 def _inside(mark: Mark, text: str, column: int) -> Mark:

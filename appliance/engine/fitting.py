@@ -16,9 +16,8 @@ from appliance.engine.annotations import (
 )
 from appliance.engine.document import Path
 from appliance.engine.names import KnownNames
-from appliance.engine.selectors import is_expression, is_selector
+from appliance.engine.selectors import is_expression, is_selector, references_in
 from appliance.engine.validation import shown
-from appliance.engine.values import references_in
 from blocks.block import Parameter
 
 # The column that trackers give.

@@ -1,6 +1,7 @@
 """Workflow files in a plan, each with its own names, and their steps before they are wired."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -8,9 +9,9 @@ from pydantic import Field
 
 from appliance.engine.definition import Definition, Step
 from appliance.engine.document import Document, Path
-from appliance.engine.expressions import Language
+from appliance.engine.expressions import ExpressionError, Language
 from appliance.engine.names import KnownNames
-from appliance.engine.values import references_in
+from appliance.engine.selectors import is_selector, references_in
 from appliance.engine.wiring import CAPTURED_AT
 from blocks.block import BlockType, Manifest, Parameter
 
@@ -125,11 +126,25 @@ class Draft:
         """The full name of one of its outputs."""
         return f"{self.name}/inputs.{name}" if self.block.cls is Entrance else f"{self.ran}.{name}"
 
-    def wired(self) -> Iterator[tuple[str, str]]:
-        """Every selector and expression in what it is wired to: its key, and the text."""
-        for key in self.block.inputs:
-            for _, text in references_in(self.step.given.get(key)):
-                yield key, text
+    def mentioned(self) -> tuple[set[str], set[str]]:
+        """The full names of all that it names, and of all that it asks present() of.
+
+        Of what is wrong nothing is said here.
+        """
+        texts = [t for key in self.block.inputs for _, t in references_in(self.step.given.get(key))]
+        texts += [f"={self.step.when}"] if self.step.when is not None else []
+        named: set[str] = set()
+        asked: set[str] = set()
+        for text in texts:
+            if is_selector(text):
+                name = self.scope.names.named(text)
+                named |= {self.scope.full(name)} if name else set()
+                continue
+            with suppress(ExpressionError):
+                names, presences = self.scope.language.names(text[1:])
+                named.update(map(self.scope.full, names))
+                asked.update(map(self.scope.full, presences))
+        return named, asked
 
 
 class Entrance:

@@ -76,13 +76,25 @@ def is_expression(value: object) -> bool:
     )
 
 
+def texts_in(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[Any, str]]:
+    """Every text in a written value, with its path inside of the value."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from texts_in(inner, (*path, key))
+
+
 def selectors_in(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[Any, str]]:
     """Every text in a value that is meant as a selector, with its path inside of the value."""
-    if is_selector(value):
-        yield path, value
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            yield from selectors_in(inner, (*path, key))
-    elif isinstance(value, list):
-        for i, inner in enumerate(value):
-            yield from selectors_in(inner, (*path, i))
+    return (found for found in texts_in(value, path) if is_selector(found[1]))
+
+
+def references_in(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[Any, str]]:
+    """Every text in a value that is a selector or an expression, with its path inside of it."""
+    return (found for found in texts_in(value, path) if is_reference(found[1]))
+
+
+def is_reference(value: object) -> bool:
+    """Whether a value of the file stands for another: it is a selector or an expression."""
+    return is_selector(value) or is_expression(value)

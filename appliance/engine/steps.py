@@ -9,10 +9,9 @@ from appliance.engine.axes import Axes
 from appliance.engine.document import Document, Path
 from appliance.engine.drafts import Drafts
 from appliance.engine.errors import Problem
-from appliance.engine.expressions import Expression, ExpressionError
+from appliance.engine.expressions import Expression
 from appliance.engine.rows import Each, EachRow, Row, SlotsRow, Value, axis_name
 from appliance.engine.scopes import Draft, Entrance, Exit
-from appliance.engine.selectors import is_expression
 from appliance.engine.values import Build
 from appliance.engine.wires import Wires
 from appliance.engine.wiring import Wiring
@@ -93,8 +92,7 @@ class StepPlanner:
         self.held: dict[str, Any] = {}
         self._drafts = drafts
         self._problems = problems
-        self._asked = {name for draft in drafts.all for name in _asked(draft)}
-        self._gates = {draft.name: draft.ran for draft in drafts.all}
+        self._asked = drafts.asked
         self._ran = {draft.name: draft.ran for draft in drafts.all}
         root = drafts.scopes[0]
         for name, kind in root.names.types.items():
@@ -125,7 +123,7 @@ class StepPlanner:
             self.values[ran] = Value(self.wiring.slot(ran), bool, axes)
         producers = self._drafts.producers
         needed = frozenset(producers[n] for n in wires.required if n in producers)
-        gates = {self._gates[name] for name in needed}
+        there = wires.required | {self._ran[name] for name in needed}
         return PlannedStep(
             index=draft.step.index,
             name=draft.name,
@@ -141,7 +139,7 @@ class StepPlanner:
             ran=self.wiring.slot(ran) if ran in self._asked else -1,
             after=draft.after,
             needed=needed,
-            certain=all(n in wires.required or n in gates for n in wires.asked),
+            certain=there.issuperset(wires.asked),
             expressions=tuple(wires.expressions),
             wires=wires.sources(),
             needs_frame=Frame in draft.block.given.values(),
@@ -164,17 +162,6 @@ class StepPlanner:
             )
             mark = draft.scope.document.mark(draft.path)
             self._problems.append(Problem(mark, draft.where, what))
-
-
-def _asked(draft: Draft) -> Iterator[str]:
-    """The full names of all that present() is asked of by a step."""
-    texts = [text[1:] for _, text in draft.wired() if is_expression(text)]
-    texts += [draft.step.when] if draft.step.when is not None else []
-    for text in texts:
-        try:
-            yield from (draft.scope.full(name) for name in draft.scope.language.names(text)[1])
-        except ExpressionError:
-            continue
 
 
 def _inner_metadata(annotation: Any) -> Iterator[Any]:

@@ -4,14 +4,14 @@ A written value is taken apart once, into a tree of lists and mappings with refe
 tree is filled in when a pipeline starts (settings), or in every turn (inputs and outputs).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from appliance.engine.errors import InputError
 from appliance.engine.expressions import Expression, ExpressionError
-from appliance.engine.selectors import is_expression, is_selector, unescaped
+from appliance.engine.selectors import is_reference, unescaped
 from appliance.engine.wiring import ABSENT, CAPTURED_AT, LOST, Slots
 
 Build = Callable[[Slots], Any]
@@ -44,43 +44,15 @@ class Computed:
     asked: tuple[str, ...] = ()
 
 
-def references_in(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
-    """Every text in a written value that is a selector or an expression, with its path in it."""
-    if is_selector(value) or is_expression(value):
-        yield path, value
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            yield from references_in(inner, (*path, key))
-    elif isinstance(value, list):
-        for i, inner in enumerate(value):
-            yield from references_in(inner, (*path, i))
-
-
 def parsed(value: Any, resolve: Callable[[str, Path], Any], path: Path = ()) -> Any:
     """A written value as a tree; `resolve` gives what stands for a selector or an expression."""
-    if is_selector(value) or is_expression(value):
+    if is_reference(value):
         return resolve(value, path)
     if isinstance(value, dict):
         return {key: parsed(inner, resolve, (*path, key)) for key, inner in value.items()}
     if isinstance(value, list):
         return [parsed(inner, resolve, (*path, i)) for i, inner in enumerate(value)]
     return unescaped(value) if isinstance(value, str) else value
-
-
-def names_in(tree: Any) -> Iterator[str]:
-    """The dotted names of all values that a tree needs, those that may be absent among them."""
-    if isinstance(tree, Reference):
-        yield tree.name
-    elif isinstance(tree, Computed):
-        for argument in tree.arguments:
-            yield from names_in(argument)
-        yield from tree.asked
-    elif isinstance(tree, dict):
-        for inner in tree.values():
-            yield from names_in(inner)
-    elif isinstance(tree, list):
-        for inner in tree:
-            yield from names_in(inner)
 
 
 def fixed(tree: Any, inputs: Mapping[str, Any]) -> Any:

@@ -28,7 +28,7 @@ from appliance.engine.fitting import (
 )
 from appliance.engine.rows import Layout, Row, Value
 from appliance.engine.scopes import Draft
-from appliance.engine.selectors import is_expression, is_selector
+from appliance.engine.selectors import is_expression, is_selector, references_in
 from appliance.engine.values import (
     Computed,
     Reference,
@@ -36,7 +36,6 @@ from appliance.engine.values import (
     build,
     build_tuple,
     parsed,
-    references_in,
 )
 from appliance.engine.wiring import ABSENT, CAPTURED_AT, FRAME_SLOT, MOMENT_SLOT
 from blocks.block import Parameter

@@ -9,10 +9,9 @@ from appliance.engine.expressions import ExpressionError, Language
 from appliance.engine.plan import Plan
 from appliance.engine.redaction import Redaction
 from appliance.engine.scopes import Entrance
-from appliance.engine.selectors import is_selector
+from appliance.engine.selectors import is_selector, references_in
 from appliance.engine.sources import Verbatim
 from appliance.engine.steps import PlannedStep
-from appliance.engine.values import references_in
 
 Kind = Literal["input", "frame", "step", "sink", "workflow", "outputs"]
 WHEN = "when"
@@ -100,9 +99,7 @@ class _File:
         self, steps: Iterable[PlannedStep], prefix: str, document: Document, depth: int
     ) -> None:
         self._all = tuple(steps)
-        self._prefix = prefix
         self._data: Mapping[str, Any] = document.data
-        self._document = document
         self._depth = depth
         own = [s for s in self._all if s.name.startswith(prefix) and not s.internal]
         own = [s for s in own if "/" not in s.name[len(prefix) :]]

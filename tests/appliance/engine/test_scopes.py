@@ -1,6 +1,7 @@
 """Names of a file in the whole plan: what they are called in full, and what stands in between."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -75,9 +76,15 @@ def test_what_enters_a_file_are_its_inputs() -> None:
     assert draft({}, "s/", Entrance).output("n") == "s/a/inputs.n"
 
 
-def test_what_a_draft_is_wired_to_is_found_in_all_it_is_given() -> None:
-    found = draft({"a": {"x": ["$frame.sequence", "= 1 + 1"]}, "b": 3, "other": "$no.wire"})
-    assert list(found.wired()) == [("a", "$frame.sequence"), ("a", "= 1 + 1")]
+def test_what_a_draft_mentions_is_found_in_all_it_is_given() -> None:
+    made = draft(
+        {"a": {"x": ["$frame.sequence", "= inputs.n + 1"]}, "b": "= present(steps.a)", "o": "$no.x"}
+    )
+    assert made.mentioned() == ({"frame.sequence", "inputs.n"}, {"steps.a"})
+    made.step = replace(
+        made.step, given={"a": "$steps.nope.x", "b": "= steps."}, when="inputs.n > 1"
+    )
+    assert made.mentioned() == ({"inputs.n"}, set())
 
 
 def test_an_output_that_is_made_is_a_step_of_its_own() -> None:

@@ -5,9 +5,12 @@ import pytest
 from appliance.engine.selectors import (
     Selector,
     is_expression,
+    is_reference,
     is_selector,
     parse_selector,
+    references_in,
     selectors_in,
+    texts_in,
     unescaped,
 )
 from appliance.engine.sources import Verbatim
@@ -72,3 +75,19 @@ def test_selectors_are_found_with_their_paths() -> None:
     value = {"a": "$x", "b": ["c", {"d": "$y"}], "e": "$$z", "f": 5, "g": "= h"}
     assert list(selectors_in(value)) == [(("a",), "$x"), (("b", 1, "d"), "$y")]
     assert list(selectors_in("$x", ("at",))) == [(("at",), "$x")]
+
+
+def test_selectors_and_expressions_are_found_with_their_paths() -> None:
+    value = {"a": "$x", "b": ["c", {"d": "=y"}], "e": "$$z", "f": 5, "g": "==1"}
+    assert list(references_in(value)) == [(("a",), "$x"), (("b", 1, "d"), "=y")]
+    assert list(references_in("$x", ("at",))) == [(("at",), "$x")]
+
+
+def test_all_texts_are_found_with_their_paths() -> None:
+    value = {"a": "$x", "b": ["c", {"d": 5}], "e": None}
+    assert list(texts_in(value)) == [(("a",), "$x"), (("b", 0), "c")]
+
+
+@pytest.mark.parametrize(("value", "expected"), [("$x", True), ("= 1", True), ("$$x", False)])
+def test_a_reference_is_a_selector_or_an_expression(value: object, expected: bool) -> None:
+    assert is_reference(value) is expected

@@ -18,10 +18,8 @@ from appliance.engine.values import (
     build,
     build_tuple,
     fixed,
-    names_in,
     parsed,
     plain_number,
-    references_in,
 )
 from appliance.engine.wiring import ABSENT, LOST
 from blocks.block import Manifest, Origin, block
@@ -48,12 +46,6 @@ def made(value: Any, *slots: Any) -> Any:
     return build(tree_of(value), SLOTS.__getitem__)([*slots, *[ABSENT] * (4 - len(slots))])
 
 
-def test_selectors_and_expressions_are_found_with_their_paths() -> None:
-    value = {"a": "$x", "b": ["c", {"d": "=y"}], "e": "$$z", "f": 5, "g": "==1"}
-    assert list(references_in(value)) == [(("a",), "$x"), (("b", 1, "d"), "=y")]
-    assert list(references_in("$x", ("at",))) == [(("at",), "$x")]
-
-
 def test_what_stands_for_a_selector_is_asked_with_its_path() -> None:
     asked: list[tuple[str, tuple[str | int, ...]]] = []
 
@@ -65,11 +57,6 @@ def test_what_stands_for_a_selector_is_asked_with_its_path() -> None:
     tree = {"a": ["found", 1], "b": "found", "c": "$1", "d": "=", "e": None}
     assert parsed(value, resolve) == tree
     assert asked == [("$x", ("a", 0)), ("= y", ("b",))]
-
-
-def test_the_names_in_a_tree_are_all_that_it_needs_or_asks_for() -> None:
-    tree = tree_of({"a": "$steps.a.x", "b": ["= inputs.n + 1.0", 5, "= present(steps.a)"]})
-    assert list(names_in(tree)) == ["steps.a.x", "inputs.n", "steps.a"]
 
 
 def test_a_built_value_is_filled_from_the_slots() -> None:
