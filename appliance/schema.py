@@ -16,6 +16,7 @@ from appliance.engine.json_schema import (
     schemas_of_input_types,
 )
 from appliance.engine.scopes import WORKFLOW, WorkflowManifest
+from appliance.engine.selectors import WORKFLOW_NAME
 from blocks.block import BlockType
 
 SCHEMA_FILE = "workflows/workflow.schema.json"
@@ -56,7 +57,7 @@ def workflow_schema(blocks: Mapping[str, BlockType]) -> Schema:
         "properties": {
             "version": _or_environment({"const": 1}, "The version of the workflow language."),
             "name": _or_environment(
-                {"type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"},
+                {"type": "string", "pattern": f"^{WORKFLOW_NAME}$"},
                 "The workflow's own name, which events and messages tell.",
             ),
             "description": {"type": "string", "description": "What it is for, for people."},

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from appliance.engine.annotations import INPUT_TYPES, is_of, words
 from appliance.engine.document import Document, read_document
 from appliance.engine.errors import MOST_PROBLEMS, DefinitionError, Problem
+from appliance.engine.selectors import NAME, RESERVED, WORKFLOW_NAME
 from appliance.engine.sources import NOTHING_OUTSIDE, Sources
 from appliance.engine.validation import problems_of, shown, strict
 from blocks.data import Image
@@ -18,22 +19,18 @@ STEP_KEYS = ("name", "type", "when", "on_error")
 
 # Keys of a settings file that no workflow has.
 _OF_SETTINGS = frozenset({"cameras", "connections", "pipelines"})
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_WORKFLOW_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-# Words of CEL that cannot stand behind a dot: `steps.in.count` would not be read.
-_RESERVED = frozenset({"in", "true", "false", "null"})
 
 
 def _name(text: str) -> str:
-    if text in _RESERVED:
+    if text in RESERVED:
         raise ValueError(f"'{text}' is a word of the conditions' language: take another name")
-    if not _NAME.fullmatch(text):
+    if not re.fullmatch(NAME, text):
         raise ValueError(f"{text!r} is no name: a letter, then letters, digits and underscores")
     return text
 
 
 def _workflow_name(text: str) -> str:
-    if not _WORKFLOW_NAME.fullmatch(text):
+    if not re.fullmatch(WORKFLOW_NAME, text):
         raise ValueError(
             f"{text!r} is no name of a workflow: a letter or digit, then also '_', '.' and '-'"
         )
@@ -204,7 +201,7 @@ def _readable(data: Mapping[str, Any]) -> Definition:
         description=description if isinstance(description, str) else "",
         inputs={n: spec for n, spec in inputs.items() if spec is not None},
         steps=tuple(step for step in steps if step is not None),
-        outputs={n: value for n, value in _mapping(raw_outputs).items() if _NAME.fullmatch(n)},
+        outputs={n: value for n, value in _mapping(raw_outputs).items() if re.fullmatch(NAME, n)},
         unread_steps=frozenset(_named(raw) for i, raw in listed if i not in read),
         unread_inputs=frozenset(n for n, spec in inputs.items() if spec is None),
     )

@@ -12,12 +12,12 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import model_json_schema
 
 from appliance.engine.annotations import INPUT_TYPES, element, optional, words, writable
-from appliance.engine.selectors import FRAME_FIELDS
+from appliance.engine.selectors import FRAME_FIELDS, NAME, RESERVED
 from blocks.block import Manifest
 
 Schema = dict[str, Any]
 
-NAME_PATTERN = r"^(?!(?:in|true|false|null)$)[A-Za-z][A-Za-z0-9_]*$"
+NAME_PATTERN = f"^(?!(?:{'|'.join(RESERVED)})$){NAME}$"
 _SETTING = "setting"
 _WIRE = "wire"
 _VALUES = {_SETTING: "setting_value", _WIRE: "wire_value"}

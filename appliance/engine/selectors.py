@@ -14,6 +14,12 @@ from appliance.engine.sources import Verbatim
 
 Root = Literal["inputs", "steps", "frame"]
 
+# What inputs, steps and outputs are called, and what a workflow is.
+NAME = "[A-Za-z][A-Za-z0-9_]*"
+WORKFLOW_NAME = "[A-Za-z0-9][A-Za-z0-9_.-]*"
+# Words of CEL that cannot stand behind a dot: `steps.in.count` would not be read.
+RESERVED = ("in", "true", "false", "null")
+
 FRAME_FIELDS: dict[str, type] = {"captured_at": float, "camera": str, "sequence": int}
 
 _SELECTOR = re.compile(r"\$(?:(inputs|frame)\.(\w+)|steps\.(\w+)\.(\w+))")

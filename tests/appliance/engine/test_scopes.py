@@ -81,9 +81,8 @@ def test_what_a_draft_mentions_is_found_in_all_it_is_given() -> None:
         {"a": {"x": ["$frame.sequence", "= inputs.n + 1"]}, "b": "= present(steps.a)", "o": "$no.x"}
     )
     assert made.mentioned() == ({"frame.sequence", "inputs.n"}, {"steps.a"})
-    made.step = replace(
-        made.step, given={"a": "$steps.nope.x", "b": "= steps."}, when="inputs.n > 1"
-    )
+    wrong = {"a": "$steps.nope.x", "b": "= present(5)"}
+    made.step = replace(made.step, given=wrong, when="inputs.n > 1")
     assert made.mentioned() == ({"inputs.n"}, set())
 
 
