@@ -16,6 +16,10 @@ class Clock(Protocol):
         """Seconds on a line that never goes back. Only differences mean something."""
         ...
 
+    def cpu_s(self) -> float:
+        """Processor time of the calling thread, in seconds. Only differences mean something."""
+        ...
+
     def wait(self, stop: threading.Event, seconds: float) -> bool:
         """Wait until `stop` is set, `seconds` at most; say whether it is set."""
         ...
@@ -31,6 +35,10 @@ class SystemClock:
     def monotonic(self) -> float:
         """Seconds on a line that never goes back."""
         return time.monotonic()
+
+    def cpu_s(self) -> float:
+        """Processor time the calling thread has used, in seconds."""
+        return time.thread_time()
 
     def wait(self, stop: threading.Event, seconds: float) -> bool:
         """Wait until `stop` is set, `seconds` at most; say whether it is set."""

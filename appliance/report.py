@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 from appliance.clock import Clock
 from appliance.engine.turn import Turn
-from appliance.video.reader import StreamInfo
+from appliance.video.source import StreamInfo
 from blocks.data import Detections, Frame, Image
 
 EVERY_S = 2.0

@@ -15,9 +15,11 @@ from appliance.inference.catalog import load_catalog, model_cards
 from appliance.pipelines.planning import plan_pipelines
 from appliance.report import RunReport
 from appliance.settings import LOCAL, Settings
+from appliance.video.address import file_of
 from appliance.video.capture import Pace
 from appliance.video.errors import VideoError, redact
-from appliance.video.reader import DEFAULT_RATE, VideoReader, file_of
+from appliance.video.reader import VideoReader
+from appliance.video.source import DEFAULT_RATE
 from appliance.video.writer import VideoWriter
 from blocks.data import Frame, Image
 from blocks.loading import load_blocks

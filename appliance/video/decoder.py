@@ -1,22 +1,15 @@
 """The decoder of one video stream, with an account of every access unit it was given."""
 
-from dataclasses import dataclass
-
 import av
 from av.codec.context import Flags
 from av.video.stream import VideoStream
+
+from appliance.video.source import Undecodable
 
 # A decoder holds back 16 pictures at most (the limit of the DPB of H.264 and HEVC), and twice that
 # where each field is a unit of its own. What has not come out by then does not come.
 LONGEST_DELAY = 32
 _SWALLOWED = "the decoder made no picture of it"
-
-
-@dataclass(frozen=True, slots=True)
-class Undecodable:
-    """An access unit that was captured and gave no picture, and why."""
-
-    reason: str
 
 
 class _Unit:

@@ -1,55 +1,21 @@
 """Reads a clip, a camera's address or a capture device, and gives its frames as plain arrays."""
 
-import re
-import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.parse import unquote
 
 import av
-from av.container import InputContainer
-from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from appliance.clock import Clock
-from appliance.video.decoder import Decoder, Undecodable
-from appliance.video.errors import VideoError, cannot_go_on, cannot_open, redact, unusable_file
+from appliance.video.decoder import Decoder
+from appliance.video.errors import VideoError, cannot_go_on, redact
+from appliance.video.opening import is_untimed, open_container, stream_info, video_stream
 from appliance.video.planes import image_of
+from appliance.video.source import DEFAULT_RATE, Item, SourceOptions, Undecodable
 from appliance.video.timeline import Timeline
 from blocks.data import Frame
-
-OPEN_TIMEOUT_S = 5.0
-# libav hands out one packet more before it reports silence: the error comes after twice this.
-READ_TIMEOUT_S = 2.5
-DEFAULT_RATE = 25.0
-
-_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-# Opens four times as fast; a camera that needs more is asked again without. The duration is in
-# microseconds, and 0 would mean libav's own five seconds.
-_FAST_PROBE = {"probesize": "32768", "analyzeduration": "100000"}
-# Formats without time stamps: libav counts 25 frames for each second, whatever the camera sends.
-_UNTIMED = ("mpjpeg", "mjpeg", "h264", "hevc")
-
-
-@dataclass(frozen=True, slots=True)
-class StreamInfo:
-    """What a source says of itself before its first frame; cameras say little.
-
-    `width` and `height` are pixels; `rate` is nominal frames for each second; `live` is whether it
-    goes on without end, at its own pace.
-    """
-
-    codec: str
-    width: int
-    height: int
-    rate: float | None
-    frames: int | None
-    duration_s: float | None
-    live: bool
 
 
 class VideoReader:
@@ -69,22 +35,24 @@ class VideoReader:
         camera: str,
         clock: Clock,
         *,
+        options: SourceOptions = SourceOptions(),  # noqa: B008 - frozen
         begin_s: float = 0.0,
         begin_sequence: int = 0,
     ) -> None:
+        self._options = options
         self._camera = camera
         self._begin_s = begin_s
         self._clock = clock
         self._where = redact(uri)
-        self._container = _opened(uri, self._where)
+        self._container = open_container(uri, self._where, options)
         try:
-            self._stream = _video_stream(self._container, self._where)
-            self.info = _info(uri, self._container, self._stream)
+            self._stream = video_stream(self._container, self._where)
+            self.info = stream_info(uri, self._container, self._stream)
         except VideoError:
             self._container.close()
             raise
         self._decoder = Decoder(self._stream)
-        self._untimed = self.info.live and self._container.format.name in _UNTIMED
+        self._untimed = self.info.live and is_untimed(self._container)
         self._timeline = Timeline(1 / (self.info.rate or DEFAULT_RATE))
         self._time_base = self._stream.time_base or Fraction(1, 1)
         # UTC of at_s 0. Of a camera it is known when its first unit has come.
@@ -117,7 +85,7 @@ class VideoReader:
         """The `at_s` that goes on from the frames so far, at the source's nominal rate."""
         return self._begin_s + self._timeline.next_s
 
-    def frames(self) -> Iterator[Frame | Undecodable]:
+    def frames(self) -> Iterator[Item]:
         """Decode the source: for each access unit one frame, or why there is none.
 
         A decoder holds frames back to put them in order, so an item may come some units after its
@@ -151,8 +119,8 @@ class VideoReader:
                         yield from self._decoded(packet)
             except av.FFmpegError as error:
                 if self.info.live or self._demuxed == before:
-                    silent_s = 2 * READ_TIMEOUT_S
-                    raise cannot_go_on(self._where, error, silent_s=silent_s) from None
+                    silence_s = self._options.silence_s
+                    raise cannot_go_on(self._where, error, silent_s=silence_s) from None
             else:
                 return
 
@@ -184,98 +152,3 @@ class VideoReader:
         if picture.pts is None:
             return None
         return float(picture.pts * (picture.time_base or self._time_base))
-
-
-def _scheme(uri: str) -> str:
-    """`rtsp` and so on, in small letters; empty for a path."""
-    found = _URL.match(uri)
-    return found[1].lower() if found else ""
-
-
-def file_of(uri: str) -> Path | None:
-    """The file or device that an address names; None where it names something on the network."""
-    scheme = _scheme(uri)
-    if scheme not in ("", "file"):
-        return None
-    return Path(unquote(uri[len("file://") :]) if scheme else uri)
-
-
-def _opened(uri: str, where: str) -> InputContainer:
-    """The container, opened by what the address is; a `VideoError` says why not."""
-    path = file_of(uri)
-    if path is None:
-        scheme = _scheme(uri)
-        options = {"rtsp_transport": "tcp"} if scheme in ("rtsp", "rtsps") else {}
-        container = _connected(uri, where, options | (_FAST_PROBE if options else {}))
-        if options and not _has_size(container):
-            container.close()
-            container = _connected(uri, where, options)
-        return container
-    try:
-        found = path.stat()
-    except (OSError, ValueError) as error:
-        raise unusable_file(path, error) from None
-    if stat.S_ISREG(found.st_mode) and found.st_size == 0:
-        raise VideoError(f"{where}: the file is empty (0 bytes); copy or record it again")
-    device = stat.S_ISCHR(found.st_mode)
-    # With `file:` before it, a name with a colon or a percent sign is still a name.
-    address = str(path) if device else f"file:{path}"
-    try:
-        return av.open(address, format="v4l2" if device else None)
-    except av.FFmpegError as error:
-        raise cannot_open(where, error, network=False, timeout_s=OPEN_TIMEOUT_S) from None
-
-
-def _connected(uri: str, where: str, options: dict[str, str]) -> InputContainer:
-    try:
-        return av.open(uri, options=options, timeout=(OPEN_TIMEOUT_S, READ_TIMEOUT_S))
-    except av.FFmpegError as error:
-        raise cannot_open(where, error, network=True, timeout_s=OPEN_TIMEOUT_S) from None
-
-
-def _has_size(container: InputContainer) -> bool:
-    stream = container.streams.best("video")
-    return isinstance(stream, VideoStream) and stream.codec_context.width > 0
-
-
-def _video_stream(container: InputContainer, where: str) -> VideoStream:
-    stream = container.streams.best("video")
-    if container.format.name == "tty":
-        raise VideoError(f"{where}: this is a text file, not a video")
-    if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
-        kinds = ", ".join(sorted({each.type for each in container.streams})) or "nothing"
-        raise VideoError(f"{where}: there is no video stream in it, only {kinds}")
-    # av's annotations do not tell that it is None for a codec this build has no decoder for.
-    if getattr(stream, "codec_context", None) is None:
-        raise VideoError(f"{where}: its codec has no decoder here; convert it to H.264")
-    return stream
-
-
-def _info(uri: str, container: InputContainer, stream: VideoStream) -> StreamInfo:
-    duration_s = None
-    if stream.duration is not None and stream.time_base is not None:
-        duration_s = float(stream.duration * stream.time_base)
-    elif container.duration is not None:
-        duration_s = container.duration / av.time_base
-    live = _is_live(uri, container)
-    untimed = live and container.format.name in _UNTIMED
-    rate = None if untimed else stream.average_rate or stream.guessed_rate
-    return StreamInfo(
-        codec=stream.codec_context.name,
-        width=stream.codec_context.width,
-        height=stream.codec_context.height,
-        rate=float(rate) if rate else None,
-        frames=stream.frames or None,
-        duration_s=duration_s,
-        live=live,
-    )
-
-
-def _is_live(uri: str, container: InputContainer) -> bool:
-    scheme = _scheme(uri)
-    if scheme in ("", "file"):
-        return "v4l2" in container.format.name
-    if scheme not in ("http", "https") or container.duration is not None:
-        return container.duration is None
-    # A server that knows how long its answer is sends a file; a playlist's length says nothing.
-    return "hls" in container.format.name or (container.size or 0) <= 0

@@ -10,7 +10,7 @@ import pytest
 from appliance.engine.testing import ManualClock
 from appliance.engine.turn import Turn
 from appliance.report import RunReport
-from appliance.video.reader import StreamInfo
+from appliance.video.source import StreamInfo
 from blocks.data import Detections, Event, Frame, Image, Moment
 
 INFO = StreamInfo("h264", 64, 48, 10.0, 100, 10.0, live=False)

@@ -32,6 +32,9 @@ class ManualClock:
     def monotonic(self) -> float:
         return self.at_s
 
+    def cpu_s(self) -> float:
+        return 0.0
+
     def wait(self, stop: threading.Event, seconds: float) -> bool:
         self.before_wait()
         self.waits.append(seconds)

@@ -28,6 +28,9 @@ class StillClock:
     def monotonic(self) -> float:
         return 1000.0
 
+    def cpu_s(self) -> float:
+        return 0.0
+
     def wait(self, stop: threading.Event, seconds: float) -> bool:
         return stop.is_set()
 

@@ -35,6 +35,9 @@ class ManualClock:
     def monotonic(self) -> float:
         return self.seconds
 
+    def cpu_s(self) -> float:
+        return 0.0
+
     def wait(self, stop: threading.Event, seconds: float) -> bool:
         end = self.seconds + seconds
         for event in sorted(self.events, key=lambda event: event[0]):

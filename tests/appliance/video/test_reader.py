@@ -11,9 +11,10 @@ import av
 import pytest
 
 from appliance.clock import Clock
-from appliance.video.decoder import Undecodable
+from appliance.video.address import file_of
 from appliance.video.errors import VideoError
-from appliance.video.reader import StreamInfo, VideoReader, file_of
+from appliance.video.reader import VideoReader
+from appliance.video.source import StreamInfo, Undecodable
 from blocks.data import Frame, Image
 from tests.unprivileged import as_nobody
 
@@ -335,6 +336,9 @@ class TickingClock:
         self.seconds += 0.5
         return self.seconds
 
+    def cpu_s(self) -> float:
+        return 0.0
+
     def wait(self, stop: threading.Event, seconds: float) -> bool:
         return stop.is_set()
 
@@ -397,6 +401,6 @@ def test_a_refused_connection_is_said_without_the_password(clock: Clock) -> None
 def test_a_silent_server_is_given_up(
     silent_port: int, clock: Clock, monkeypatch: pytest.MonkeyPatch, scheme: str, words: str
 ) -> None:
-    monkeypatch.setattr("appliance.video.reader.OPEN_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("appliance.video.opening.OPEN_TIMEOUT_S", 0.2)
     address = f"{scheme}://127.0.0.1:{silent_port}/1"
     assert refusal(address, clock) == f"{address}: {words}"

@@ -11,9 +11,9 @@ import av
 import pytest
 
 from appliance.clock import Clock
-from appliance.video.decoder import Undecodable
 from appliance.video.errors import VideoError
 from appliance.video.reader import VideoReader
+from appliance.video.source import Item, SourceOptions, Undecodable
 from blocks.data import Frame, Image
 
 NumberOf = Callable[[Image], int]
@@ -126,10 +126,12 @@ def camera(clip: Path) -> Iterator[Camera]:
         thread.join()
 
 
-def read_until_error(uri: str, clock: Clock) -> tuple[list[Frame | Undecodable], str]:
-    items: list[Frame | Undecodable] = []
+def read_until_error(
+    uri: str, clock: Clock, options: SourceOptions | None = None
+) -> tuple[list[Item], str]:
+    items: list[Item] = []
     with (
-        VideoReader(uri, "gate", clock) as reader,
+        VideoReader(uri, "gate", clock, options=options or SourceOptions()) as reader,
         pytest.raises(VideoError) as caught,
     ):
         items.extend(reader.frames())
@@ -158,11 +160,10 @@ def test_frames_of_a_camera_come_in_order_until_it_hangs_up(
 
 
 def test_a_camera_that_falls_silent_is_an_error_after_its_last_frame(
-    camera: Camera, clock: Clock, monkeypatch: pytest.MonkeyPatch, number_of: NumberOf
+    camera: Camera, clock: Clock, number_of: NumberOf
 ) -> None:
-    monkeypatch.setattr("appliance.video.reader.READ_TIMEOUT_S", 0.2)
     camera.frozen = True
-    items, said = read_until_error(camera.address, clock)
+    items, said = read_until_error(camera.address, clock, SourceOptions(silence_s=0.4))
     numbers = [number_of(item.image) for item in items if isinstance(item, Frame)]
     assert numbers == list(range(24))
     assert said == f"{camera.shown}: no data for 0.4 s; the camera or the network hangs"

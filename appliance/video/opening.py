@@ -1,0 +1,110 @@
+"""Opens a source with libav, by what its address is, and tells what it says of itself."""
+
+import stat
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from appliance.video.address import file_of, scheme_of
+from appliance.video.errors import VideoError, cannot_open, unusable_file
+from appliance.video.source import SourceOptions, StreamInfo
+
+OPEN_TIMEOUT_S = 5.0
+# Opens four times as fast; a camera that needs more is asked again without. The duration is in
+# microseconds, and 0 would mean libav's own five seconds.
+_FAST_PROBE = {"probesize": "32768", "analyzeduration": "100000"}
+# Formats without time stamps: libav counts 25 frames for each second, whatever the camera sends.
+_UNTIMED = ("mpjpeg", "mjpeg", "h264", "hevc")
+
+
+def open_container(uri: str, where: str, given: SourceOptions) -> InputContainer:
+    """The container, opened by what the address is; a `VideoError` says why not."""
+    path = file_of(uri)
+    if path is None:
+        scheme = scheme_of(uri)
+        options = {"rtsp_transport": "tcp"} if scheme in ("rtsp", "rtsps") else {}
+        container = _connected(uri, where, options | (_FAST_PROBE if options else {}), given)
+        if options and not _has_size(container):
+            container.close()
+            container = _connected(uri, where, options, given)
+        return container
+    try:
+        found = path.stat()
+    except (OSError, ValueError) as error:
+        raise unusable_file(path, error) from None
+    if stat.S_ISREG(found.st_mode) and found.st_size == 0:
+        raise VideoError(f"{where}: the file is empty (0 bytes); copy or record it again")
+    device = stat.S_ISCHR(found.st_mode)
+    # With `file:` before it, a name with a colon or a percent sign is still a name.
+    address = str(path) if device else f"file:{path}"
+    try:
+        return av.open(address, format="v4l2" if device else None)
+    except av.FFmpegError as error:
+        raise cannot_open(where, error, network=False, timeout_s=OPEN_TIMEOUT_S) from None
+
+
+def _connected(
+    uri: str, where: str, options: dict[str, str], given: SourceOptions
+) -> InputContainer:
+    # libav hands out one packet more before it reports silence: the error comes after twice this.
+    silence_s = given.silence_s / 2
+    try:
+        return av.open(uri, options=options, timeout=(OPEN_TIMEOUT_S, silence_s))
+    except av.FFmpegError as error:
+        raise cannot_open(where, error, network=True, timeout_s=OPEN_TIMEOUT_S) from None
+
+
+def _has_size(container: InputContainer) -> bool:
+    stream = container.streams.best("video")
+    return isinstance(stream, VideoStream) and stream.codec_context.width > 0
+
+
+def video_stream(container: InputContainer, where: str) -> VideoStream:
+    """The stream to read of a container; a `VideoError` says why there is none."""
+    stream = container.streams.best("video")
+    if container.format.name == "tty":
+        raise VideoError(f"{where}: this is a text file, not a video")
+    if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
+        kinds = ", ".join(sorted({each.type for each in container.streams})) or "nothing"
+        raise VideoError(f"{where}: there is no video stream in it, only {kinds}")
+    # av's annotations do not tell that it is None for a codec this build has no decoder for.
+    if getattr(stream, "codec_context", None) is None:
+        raise VideoError(f"{where}: its codec has no decoder here; convert it to H.264")
+    return stream
+
+
+def stream_info(uri: str, container: InputContainer, stream: VideoStream) -> StreamInfo:
+    """What the source says of itself."""
+    duration_s = None
+    if stream.duration is not None and stream.time_base is not None:
+        duration_s = float(stream.duration * stream.time_base)
+    elif container.duration is not None:
+        duration_s = container.duration / av.time_base
+    live = _is_live(uri, container)
+    rate = None if live and is_untimed(container) else stream.average_rate or stream.guessed_rate
+    return StreamInfo(
+        codec=stream.codec_context.name,
+        width=stream.codec_context.width,
+        height=stream.codec_context.height,
+        rate=float(rate) if rate else None,
+        frames=stream.frames or None,
+        duration_s=duration_s,
+        live=live,
+    )
+
+
+def is_untimed(container: InputContainer) -> bool:
+    """Whether its time stamps are libav's invention."""
+    return container.format.name in _UNTIMED
+
+
+def _is_live(uri: str, container: InputContainer) -> bool:
+    scheme = scheme_of(uri)
+    if scheme in ("", "file"):
+        return "v4l2" in container.format.name
+    if scheme not in ("http", "https") or container.duration is not None:
+        return container.duration is None
+    # A server that knows how long its answer is sends a file; a playlist's length says nothing.
+    return "hls" in container.format.name or (container.size or 0) <= 0

@@ -1,0 +1,99 @@
+"""What a camera is read from: its options, what it says of itself, and what comes out of it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from blocks.data import Frame
+
+DEFAULT_RATE = 25.0
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOptions:
+    """How a source is opened and read. What does not concern its kind is not looked at.
+
+    `transport`: of RTSP; "auto" tries TCP, then UDP. `low_latency`: RTSP only; a picture is decoded
+    as soon as its last packet has come, not when the next one begins. `hardware`: "auto", "off", or
+    the name of a hardware decoder. `silence_s`: how long a camera may send nothing. `loop`: a file
+    begins again at its end. `watch`: a folder of images is waited on for more. `rate`: frames for
+    each second, of a device or of images, where they do not say it; `size`: (width, height) that a
+    device is asked for.
+    """
+
+    transport: Literal["auto", "tcp", "udp"] = "auto"
+    low_latency: bool = False
+    hardware: str = "auto"
+    silence_s: float = 5.0
+    loop: bool = False
+    watch: bool = False
+    rate: float | None = None
+    size: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamInfo:
+    """What a source says of itself before its first frame; cameras say little.
+
+    `width` and `height` are pixels; `rate` is nominal frames for each second; `live` is whether it
+    goes on without end, at its own pace. `every` is whether each frame counts by itself, so that
+    none is to be left out for a newer one: so it is with the images of a folder.
+    """
+
+    codec: str
+    width: int
+    height: int
+    rate: float | None
+    frames: int | None
+    duration_s: float | None
+    live: bool
+    every: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Undecodable:
+    """An access unit that was captured and gave no picture, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Access units that were captured and not decoded, on purpose; `bucket` is where they end."""
+
+    bucket: str
+    count: int = 1
+
+
+Item = Frame | Undecodable | LeftOut
+
+
+class Source(Protocol):
+    """A source that is open. It belongs to one thread at a time; `close` it in the end."""
+
+    @property
+    def info(self) -> StreamInfo:
+        """What it says of itself."""
+        ...
+
+    @property
+    def demuxed(self) -> int:
+        """Access units captured so far. Each is accounted for by one item of `frames`."""
+        ...
+
+    @property
+    def next_s(self) -> float:
+        """The `at_s` that goes on from the frames so far."""
+        ...
+
+    def frames(self) -> Iterator[Item]:
+        """For each access unit its frame, or what became of it.
+
+        Raises:
+            VideoError: a live source ended or fell silent, or a file cannot be read further.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the file, the connection or the device."""
+        ...
