@@ -1,0 +1,265 @@
+"""Whether anything moves before a camera: frames of a still scene need not be computed.
+
+The way is a running average per cell of a small luma picture, as in C. Stauffer and W. Grimson,
+"Adaptive background mixture models for real-time tracking" (1999), with one mode in place of many,
+and, as in M. Hofmann et al., "Background Segmentation with Feedback: The Pixel-Based Adaptive
+Segmenter" (2012), with a limit for each cell that follows how restless the cell is.
+
+All times are on the source's own line, in seconds; nothing counts frames, since skipping changes
+their rate.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from blocks.data import Image
+
+Why = Literal["first", "motion", "awake", "linger", "look", "still"]
+Polygon = tuple[tuple[float, float], ...]
+
+# A small luma picture has at least this many lines: a cell is then about 1 % of the height.
+_LEAST_LINES = 90
+# How fast the background follows: cells that are as usual, and cells that are not.
+_USUAL_S, _CHANGED_S = 10.0, 60.0
+# How fast the restlessness of a cell is learnt; nothing is learnt faster than in the second.
+_RESTLESS_S, _RESTLESS_AT_FIRST_S = 30.0, 1.0
+# What has changed and then stays as it is becomes background after this time.
+_SETTLED_S = 15.0
+# A change counts above 6 mean deviations (4.8 sigma of a normal noise), but a cell never grows
+# blind: it takes at most three times the threshold.
+_DEVIATIONS, _MOST_THRESHOLDS = 6.0, 3.0
+# More of the picture than this is no object: the light, the exposure or the view has changed.
+_WHOLE = 0.5
+# The brightness of the whole is taken from every fourth cell of every fourth line.
+_SAMPLE = 4
+_NEIGHBOURS = np.ones((3, 3), np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class MotionSettings:
+    """What counts as motion, and how long the gate stays open.
+
+    With the defaults an object is seen from about 1 % of the picture's height on, if it differs by
+    60 steps from what is behind it: a person of 11 pixels in 1080 lines.
+
+    `look_every_s` is the longest time without a frame. It bounds how late is seen what motion
+    cannot tell: what hardly differs from what is behind it, or stands where a mask lies. At 10 s
+    a still camera of 25 frames/s costs 0.4 % of its frames.
+
+    Raises:
+        ValueError: a value out of its range; the message names it.
+    """
+
+    masks: tuple[Polygon, ...] = ()
+    """Polygons in 0..1 of the picture, (x, y), in which motion does not count."""
+    threshold: float = 8.0
+    """How much brighter or darker a place must become, in steps of 0..255."""
+    area_percent: float = 0.005
+    """How much of the picture outside the masks must change, in percent."""
+    linger_s: float = 2.0
+    """How long the gate stays open after the last motion."""
+    look_every_s: float = 10.0
+    """One frame is let through at least this often, even if all is still."""
+
+    def __post_init__(self) -> None:
+        _require(1 <= self.threshold <= 100, f"threshold is 1 to 100 steps, not {self.threshold}")
+        area = self.area_percent
+        _require(0 <= area <= 100, f"area_percent is 0 to 100 percent, not {area}")
+        _require(self.linger_s >= 0, f"linger_s is not below 0 seconds, not {self.linger_s}")
+        _require(self.look_every_s > 0, f"look_every_s is above 0 seconds, not {self.look_every_s}")
+        for number, mask in enumerate(self.masks, 1):
+            _require(len(mask) >= 3, f"mask {number} has {len(mask)} corners; give at least 3")
+            for x, y in mask:
+                inside = 0 <= x <= 1 and 0 <= y <= 1
+                _require(inside, f"mask {number} has a corner at ({x:g}, {y:g}), outside 0..1")
+
+
+@dataclass(frozen=True, slots=True)
+class Motion:
+    """What the gate says of one frame.
+
+    `share` is how much of the picture outside the masks has changed, 0..1; `why` the first reason
+    that holds, in the order of `Why`.
+    """
+
+    open: bool
+    share: float
+    why: Why
+
+
+def small_luma(image: Image) -> NDArray[np.uint8]:
+    """The brightness of an image, (height, width) divided by the same power of two.
+
+    It is the greatest power that leaves 90 lines, so that the cost grows slowly with the picture:
+    240x135 for 1080 lines, 160x90 for 720. Each cell is the mean of two of its lines. Up to
+    seven (4K: fifteen) pixels at the right and at the bottom that fill no cell are left out.
+    """
+    plane = image.planes[0]
+    height, width = plane.shape[:2]
+    shrink = 1 << max(0, int(math.log2(max(1, min(height, width) / _LEAST_LINES))))
+    rows = plane[: height // shrink * shrink : max(1, shrink // 2), : width // shrink * shrink]
+    size = (width // shrink, height // shrink)
+    small = cv2.resize(rows, size, interpolation=cv2.INTER_AREA) if shrink > 1 else rows
+    if image.pixel_format == "bgr24":
+        small = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)
+    return np.asarray(small, np.uint8)
+
+
+class MotionGate:
+    """Decides, frame by frame of one camera, whether a pipeline needs to see it.
+
+    A place has changed if it differs from its background by more than its limit, after what is
+    common to the whole picture (the exposure, a key frame) has been taken off. It counts if a
+    neighbour has changed too, now or in the look before: noise does neither.
+    """
+
+    def __init__(self, settings: MotionSettings) -> None:
+        self._settings = settings
+        self._scene: _Scene | None = None
+        self._moved_s = -math.inf
+        self._opened_s = -math.inf
+
+    def look(
+        self, luma: NDArray[np.uint8], at_s: float, awake_until_s: float = -math.inf
+    ) -> Motion:
+        """Judge one frame by its `small_luma`; `at_s` never steps back.
+
+        Open until `awake_until_s`, whatever is seen: for blocks that track something. A picture of
+        another size begins anew.
+        """
+        share, why = self._seen(luma, at_s, awake_until_s)
+        if why != "still":
+            self._opened_s = at_s
+        return Motion(why != "still", share, why)
+
+    def _seen(
+        self, luma: NDArray[np.uint8], at_s: float, awake_until_s: float
+    ) -> tuple[float, Why]:
+        scene, settings = self._scene, self._settings
+        if scene is None or scene.size != luma.shape:
+            self._scene = _Scene(settings, luma, at_s)
+            return 1.0, "first"
+        share = scene.changed(luma, at_s)
+        if share > 0 and share * 100 >= settings.area_percent:
+            self._moved_s = at_s
+            return share, "motion"
+        if at_s < awake_until_s:
+            return share, "awake"
+        if at_s - self._moved_s < settings.linger_s:
+            return share, "linger"
+        if at_s - self._opened_s >= settings.look_every_s:
+            return share, "look"
+        return share, "still"
+
+
+class _Scene:
+    """The background of pictures of one size; arrays of (height, width)."""
+
+    def __init__(self, settings: MotionSettings, luma: NDArray[np.uint8], at_s: float) -> None:
+        self.size = luma.shape
+        self._least = settings.threshold
+        self._most = settings.threshold * _MOST_THRESHOLDS
+        self._counts = _outside(settings.masks, *luma.shape)
+        self._cells = max(1, cv2.countNonZero(self._counts.view(np.uint8)))
+        sampled = np.zeros(luma.shape, np.bool_)
+        sampled[::_SAMPLE, ::_SAMPLE] = True
+        self._sample = np.flatnonzero(sampled & self._counts)
+        self._begin(luma, at_s)
+
+    def _begin(self, luma: NDArray[np.uint8], at_s: float) -> None:
+        self._began_s = self._last_s = at_s
+        self._background = luma.astype(np.float32)
+        # Unsure of everything at first: every cell starts at its greatest limit.
+        self._restless = np.full(self.size, self._most / _DEVIATIONS, np.float32)
+        self._before = np.zeros(self.size, np.uint8)
+        self._anchor = luma.copy()
+        self._moved_s = np.full(self.size, at_s)
+
+    def changed(self, luma: NDArray[np.uint8], at_s: float) -> float:
+        """The share of the cells that have changed, 0..1; the background follows."""
+        passed_s = max(0.0, at_s - self._last_s)
+        difference = np.subtract(luma, self._background, dtype=np.float32)
+        common = self._common(difference)
+        difference -= common
+        residual = np.abs(difference)
+        limit = np.clip(self._restless * np.float32(_DEVIATIONS), self._least, self._most)
+        changed = (residual > limit) & self._counts
+        share = self._counted(changed)
+        if abs(common) > self._least or share > _WHOLE:
+            self._begin(luma, at_s)
+            return 1.0
+        self._last_s = at_s
+        self._background += np.float32(common)
+        self._follow(luma, changed, passed_s)
+        self._learn(np.minimum(residual, limit), passed_s)
+        self._settle(luma, changed, limit)
+        return share
+
+    def _common(self, difference: NDArray[np.float32]) -> float:
+        # The median: an object moves it only if it covers half of the picture.
+        if not self._sample.size:
+            return 0.0
+        middle = self._sample.size // 2
+        return float(np.partition(difference.ravel()[self._sample], middle)[middle])
+
+    def _counted(self, changed: NDArray[np.bool_]) -> float:
+        now = changed.view(np.uint8)
+        before, self._before = self._before, now
+        if not cv2.countNonZero(now):
+            return 0.0
+        here = cv2.boxFilter(now, -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT)
+        seen = here + cv2.dilate(before, _NEIGHBOURS)
+        return int(np.count_nonzero(changed & (seen >= 2))) / self._cells
+
+    def _follow(self, luma: NDArray[np.uint8], changed: NDArray[np.bool_], passed_s: float) -> None:
+        usual = _weight(passed_s, min(self._last_s - self._began_s, _USUAL_S))
+        changed_cells, usual_cells = changed.view(np.uint8), (~changed).view(np.uint8)
+        cv2.accumulateWeighted(luma, self._background, usual, usual_cells)
+        slow = _weight(passed_s, _CHANGED_S)
+        cv2.accumulateWeighted(luma, self._background, slow, changed_cells)
+
+    def _learn(self, residual: NDArray[np.float32], passed_s: float) -> None:
+        # Cut off at the limit, a cell that objects cross less than a third of the time keeps its
+        # limit; one that changes for longer (leaves, water, rain) raises it.
+        age_s = self._last_s - self._began_s
+        learnt_s = min(max(age_s, _RESTLESS_AT_FIRST_S), _RESTLESS_S)
+        cv2.accumulateWeighted(residual, self._restless, _weight(passed_s, learnt_s))
+
+    def _settle(
+        self, luma: NDArray[np.uint8], changed: NDArray[np.bool_], limit: NDArray[np.float32]
+    ) -> None:
+        """Take into the background what has come and not moved since."""
+        if not cv2.countNonZero(changed.view(np.uint8)):
+            self._moved_s.fill(self._last_s)
+            return
+        moved = ~changed | (cv2.absdiff(luma, self._anchor) > limit)
+        np.copyto(self._anchor, luma, where=moved)
+        np.copyto(self._moved_s, self._last_s, where=moved)
+        settled = self._moved_s <= self._last_s - _SETTLED_S
+        if settled.any():
+            np.copyto(self._background, luma, where=settled)
+
+
+def _weight(passed_s: float, constant_s: float) -> float:
+    """The weight of what is new in an average over a time constant."""
+    return 1 - math.exp(-passed_s / constant_s) if constant_s > 0 else 1.0
+
+
+def _outside(masks: tuple[Polygon, ...], height: int, width: int) -> NDArray[np.bool_]:
+    """True for the cells that no mask touches."""
+    masked = np.zeros((height, width), np.uint8)
+    for mask in masks:
+        # 256 steps a cell; cv2 counts from the middle of the first cell.
+        corners = np.rint((np.array(mask) * (width, height) - 0.5) * 256).astype(np.int32)
+        cv2.fillPoly(masked, [corners], 1, shift=8)
+    return np.equal(masked, 0)
+
+
+def _require(holds: bool, otherwise: str) -> None:  # noqa: FBT001 — it is the condition itself
+    if not holds:
+        raise ValueError(otherwise)
