@@ -1,0 +1,35 @@
+"""The command that checks workflow files and settings."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from appliance.cli.options import CONFIG
+from appliance.inference.catalog import load_catalog, model_cards
+from appliance.pipelines.planning import check_files
+from appliance.sentences import REFUSED, fail, sentences
+from appliance.settings import read_settings
+from appliance.sources import SettingsError
+from blocks.loading import load_blocks
+
+
+@click.command()
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="[FILE]...")
+@CONFIG
+def check(files: Sequence[Path], config: Path | None) -> None:
+    """Check workflow files, and with --config the settings and every pipeline in them.
+
+    All that is wrong is shown at once. Without --config, the models and connections that a workflow
+    names are listed as notes; with it, one that is not declared is an error.
+    """
+    with sentences():
+        if not files and config is None:
+            raise SettingsError("name workflow files, or a settings file with --config")
+        models = model_cards(load_catalog())
+        settings = read_settings(config) if config else None
+        checked = check_files(files, settings, load_blocks(), models)
+        for line in checked.lines:
+            click.echo(line)
+        if checked.refusals:
+            fail("\n".join(checked.refusals), REFUSED)
