@@ -11,7 +11,7 @@ their rate.
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -26,6 +26,7 @@ Polygon = tuple[tuple[float, float], ...]
 _LEAST_LINES = 90
 # How fast the background follows: cells that are as usual, and cells that are not.
 _USUAL_S, _CHANGED_S = 10.0, 60.0
+_FOLLOW_EVERY_S = 0.1
 # How fast the restlessness of a cell is learnt; nothing is learnt faster than in the second.
 _RESTLESS_S, _RESTLESS_AT_FIRST_S = 30.0, 1.0
 # What has changed and then stays as it is becomes background after this time.
@@ -37,6 +38,9 @@ _DEVIATIONS, _MOST_THRESHOLDS = 6.0, 3.0
 _WHOLE = 0.5
 # The brightness of the whole is taken from every fourth cell of every fourth line.
 _SAMPLE = 4
+# No difference of 8 bits exceeds it.
+_NEVER = 512.0
+_MEAN = cv2.INTER_AREA
 _NEIGHBOURS = np.ones((3, 3), np.uint8)
 
 
@@ -103,8 +107,14 @@ def small_luma(image: Image) -> NDArray[np.uint8]:
     height, width = plane.shape[:2]
     shrink = 1 << max(0, int(math.log2(max(1, min(height, width) / _LEAST_LINES))))
     rows = plane[: height // shrink * shrink : max(1, shrink // 2), : width // shrink * shrink]
-    size = (width // shrink, height // shrink)
-    small = cv2.resize(rows, size, interpolation=cv2.INTER_AREA) if shrink > 1 else rows
+    small: NDArray[Any] = rows
+    if shrink > 1:
+        # Halving both ways is quick in cv2, and makes the rest a quarter as long.
+        small = cv2.resize(
+            small, (width // shrink * (shrink // 2), height // shrink), interpolation=_MEAN
+        )
+    if shrink > 2:
+        small = cv2.resize(small, (width // shrink, height // shrink), interpolation=_MEAN)
     if image.pixel_format == "bgr24":
         small = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)
     return np.asarray(small, np.uint8)
@@ -164,11 +174,11 @@ class _Scene:
         self.size = luma.shape
         self._least = settings.threshold
         self._most = settings.threshold * _MOST_THRESHOLDS
-        self._counts = _outside(settings.masks, *luma.shape)
-        self._cells = max(1, cv2.countNonZero(self._counts.view(np.uint8)))
+        self._masked = _masked(settings.masks, *luma.shape)
+        self._cells = max(1, int(np.count_nonzero(~self._masked)))
         sampled = np.zeros(luma.shape, np.bool_)
         sampled[::_SAMPLE, ::_SAMPLE] = True
-        self._sample = np.flatnonzero(sampled & self._counts)
+        self._sample = np.flatnonzero(sampled & ~self._masked)
         self._begin(luma, at_s)
 
     def _begin(self, luma: NDArray[np.uint8], at_s: float) -> None:
@@ -176,28 +186,29 @@ class _Scene:
         self._background = luma.astype(np.float32)
         # Unsure of everything at first: every cell starts at its greatest limit.
         self._restless = np.full(self.size, self._most / _DEVIATIONS, np.float32)
+        self._set_limit()
         self._before = np.zeros(self.size, np.uint8)
         self._anchor = luma.copy()
         self._moved_s = np.full(self.size, at_s)
 
     def changed(self, luma: NDArray[np.uint8], at_s: float) -> float:
         """The share of the cells that have changed, 0..1; the background follows."""
-        passed_s = max(0.0, at_s - self._last_s)
         difference = np.subtract(luma, self._background, dtype=np.float32)
         common = self._common(difference)
         difference -= common
-        residual = np.abs(difference)
-        limit = np.clip(self._restless * np.float32(_DEVIATIONS), self._least, self._most)
-        changed = (residual > limit) & self._counts
+        residual = np.abs(difference, out=difference)
+        changed = residual > self._limit
         share = self._counted(changed)
         if abs(common) > self._least or share > _WHOLE:
             self._begin(luma, at_s)
             return 1.0
-        self._last_s = at_s
-        self._background += np.float32(common)
-        self._follow(luma, changed, passed_s)
-        self._learn(np.minimum(residual, limit), passed_s)
-        self._settle(luma, changed, limit)
+        # Less often than frames come: this is the dearer half, and nothing here is in a hurry.
+        if at_s - self._last_s >= _FOLLOW_EVERY_S:
+            self._background += common
+            self._follow(luma, changed, at_s)
+            self._settle(luma, changed, at_s)
+            self._learn(np.minimum(residual, self._limit), at_s)
+            self._last_s = at_s
         return share
 
     def _common(self, difference: NDArray[np.float32]) -> float:
@@ -216,33 +227,38 @@ class _Scene:
         seen = here + cv2.dilate(before, _NEIGHBOURS)
         return int(np.count_nonzero(changed & (seen >= 2))) / self._cells
 
-    def _follow(self, luma: NDArray[np.uint8], changed: NDArray[np.bool_], passed_s: float) -> None:
-        usual = _weight(passed_s, min(self._last_s - self._began_s, _USUAL_S))
+    def _follow(self, luma: NDArray[np.uint8], changed: NDArray[np.bool_], at_s: float) -> None:
+        passed_s = at_s - self._last_s
+        usual = _weight(passed_s, min(at_s - self._began_s, _USUAL_S))
         changed_cells, usual_cells = changed.view(np.uint8), (~changed).view(np.uint8)
         cv2.accumulateWeighted(luma, self._background, usual, usual_cells)
         slow = _weight(passed_s, _CHANGED_S)
         cv2.accumulateWeighted(luma, self._background, slow, changed_cells)
 
-    def _learn(self, residual: NDArray[np.float32], passed_s: float) -> None:
-        # Cut off at the limit, a cell that objects cross less than a third of the time keeps its
-        # limit; one that changes for longer (leaves, water, rain) raises it.
-        age_s = self._last_s - self._began_s
-        learnt_s = min(max(age_s, _RESTLESS_AT_FIRST_S), _RESTLESS_S)
-        cv2.accumulateWeighted(residual, self._restless, _weight(passed_s, learnt_s))
-
-    def _settle(
-        self, luma: NDArray[np.uint8], changed: NDArray[np.bool_], limit: NDArray[np.float32]
-    ) -> None:
+    def _settle(self, luma: NDArray[np.uint8], changed: NDArray[np.bool_], at_s: float) -> None:
         """Take into the background what has come and not moved since."""
         if not cv2.countNonZero(changed.view(np.uint8)):
-            self._moved_s.fill(self._last_s)
+            self._moved_s.fill(at_s)
             return
-        moved = ~changed | (cv2.absdiff(luma, self._anchor) > limit)
+        moved = ~changed | (cv2.absdiff(luma, self._anchor) > self._limit)
         np.copyto(self._anchor, luma, where=moved)
-        np.copyto(self._moved_s, self._last_s, where=moved)
-        settled = self._moved_s <= self._last_s - _SETTLED_S
+        np.copyto(self._moved_s, at_s, where=moved)
+        settled = self._moved_s <= at_s - _SETTLED_S
         if settled.any():
             np.copyto(self._background, luma, where=settled)
+
+    def _learn(self, residual: NDArray[np.float32], at_s: float) -> None:
+        # Cut off at the limit, a cell that objects cross less than a third of the time keeps its
+        # limit; one that changes for longer (leaves, water, rain) raises it.
+        learnt_s = min(max(at_s - self._began_s, _RESTLESS_AT_FIRST_S), _RESTLESS_S)
+        weight = _weight(at_s - self._last_s, learnt_s)
+        cv2.accumulateWeighted(residual, self._restless, weight)
+        self._set_limit()
+
+    def _set_limit(self) -> None:
+        limit = self._restless * np.float32(_DEVIATIONS)
+        self._limit = np.clip(limit, self._least, self._most, out=limit)
+        self._limit[self._masked] = _NEVER
 
 
 def _weight(passed_s: float, constant_s: float) -> float:
@@ -250,14 +266,14 @@ def _weight(passed_s: float, constant_s: float) -> float:
     return 1 - math.exp(-passed_s / constant_s) if constant_s > 0 else 1.0
 
 
-def _outside(masks: tuple[Polygon, ...], height: int, width: int) -> NDArray[np.bool_]:
-    """True for the cells that no mask touches."""
+def _masked(masks: tuple[Polygon, ...], height: int, width: int) -> NDArray[np.bool_]:
+    """True for the cells that a mask touches."""
     masked = np.zeros((height, width), np.uint8)
     for mask in masks:
         # 256 steps a cell; cv2 counts from the middle of the first cell.
         corners = np.rint((np.array(mask) * (width, height) - 0.5) * 256).astype(np.int32)
         cv2.fillPoly(masked, [corners], 1, shift=8)
-    return np.equal(masked, 0)
+    return np.not_equal(masked, 0)
 
 
 def _require(holds: bool, otherwise: str) -> None:  # noqa: FBT001 — it is the condition itself
