@@ -235,7 +235,7 @@ class Skipper:
             return True
         if marks.key:
             self._begin_group(marks, at_s, pts)
-            return self._admits_key()
+            return self._admits_key(marks)
         self._in_group += 1
         self.why = self._refusal(marks, at_s, pts)
         return not self.why
@@ -255,10 +255,12 @@ class Skipper:
         self._broken, self._broken_at_s, self._keyless = "", None, False
         self.level = self._wanted
 
-    def _admits_key(self) -> bool:
+    def _admits_key(self, marks: UnitMarks) -> bool:
         self._nth += 1
         if self.level.kind == "nth" and self._nth % self.level.of:
-            self.why = "level"
+            # A decoder bears the lack of a closed key without being drained.
+            self.why = self._broken = "level"
+            self.restarts, self._drained, self._broken_at_s = False, marks.closed, None
             return False
         self.why = ""
         if self.level.kind == "keys":

@@ -67,6 +67,17 @@ def test_every_nth_of_a_stream_that_turns_out_to_have_references_is_still_safe()
     assert admitted(skipper, GROUP * 2) in ("0...............", "........0.......")
 
 
+def test_what_refers_to_a_key_that_was_left_out_is_left_out_too() -> None:
+    skipper = at_level(Level("nth", 2))
+    while skipper.admits(KEY, 1.0):
+        pass
+    skipper.want(ALL)
+
+    assert not skipper.admits(PLAIN, 1.04)
+    assert skipper.admits(KEY, 1.08)
+    assert skipper.admits(PLAIN, 1.12)
+
+
 def test_nothing_is_let_through_before_the_first_key() -> None:
     skipper = Skipper()
 
