@@ -1,5 +1,6 @@
 """The composition root: settings become cameras, lanes and deliveries that run until the stop."""
 
+import random
 import socket
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -27,15 +28,19 @@ from appliance.inference.catalog import load_catalog, model_cards
 from appliance.inference.models import Models
 from appliance.inference.store import Store
 from appliance.observe.buckets import Buckets
-from appliance.pipelines.lane import Lane, LaneName
+from appliance.observe.processor import core_count
+from appliance.pipelines.lane import Lane, LaneName, Terms
+from appliance.pipelines.permits import Permits
 from appliance.pipelines.source_time import SourceTime
-from appliance.settings import Settings
+from appliance.settings import MotionGateSettings, Settings
 from appliance.supervisor import Supervisor, Task
+from appliance.video.admission import Admission
 from appliance.video.camera import Camera
 from appliance.video.capture import Pace
-from appliance.video.errors import VideoError
 from appliance.video.mailbox import Mailbox
-from appliance.video.reader import VideoReader
+from appliance.video.motion import MotionGate, MotionSettings
+from appliance.video.source import Source, SourceOptions
+from appliance.video.steering import Steering
 from blocks.block import Origin
 from blocks.data import Image
 
@@ -85,18 +90,18 @@ class Daemon:
         self._supervisor = Supervisor(clock)
         self._models = models or Models(Store(settings.state_dir), model_cards(load_catalog()))
         self._began_s = clock.monotonic()
-        self._cameras = {
-            name: Camera(name, given.url, clock, pace) for name, given in settings.cameras.items()
-        }
+        self._cameras = {name: self._camera(name) for name in settings.cameras}
+        self._permits = Permits(core_count(), clock)
         self._lane_tasks: list[Task] = []
         self._hanging: list[str] = []
+        self._steering = Steering(self._cameras.values(), clock, core_count())
         # Before the outbox is opened, so that a workflow that cannot start leaves no lock behind.
         runs = list(self._runs(plans, pictures=pictures))
         self._outbox = Outbox(settings.state_dir, clock)
         self._deliveries = {name: self._delivery(name) for name in self._used_connections(plans)}
         self.lanes = [self._lane(pipeline, camera, run, on_turn) for pipeline, camera, run in runs]
 
-    def start(self, readers: Mapping[str, VideoReader] | None = None) -> None:
+    def start(self, readers: Mapping[str, Source] | None = None) -> None:
         """Start every thread. A camera whose reader is given is open already: it is ours now."""
         start = self._supervisor.start
         start("outbox", self._outbox.writer, rank=WRITER)
@@ -116,7 +121,9 @@ class Daemon:
             if readers and name in readers:
                 camera.take(readers[name])
             if camera.mailboxes:
-                start(f"camera:{name}", camera.loop, expected=(VideoError,), rank=CAMERAS)
+                start(f"camera:{name}", camera.loop, rank=CAMERAS)
+        if self._pace is not Pace.FAST:
+            start("steering", self._steering.loop, rank=CAMERAS)
 
     @property
     def ended(self) -> bool:
@@ -187,6 +194,7 @@ class Daemon:
             },
             "connections": self._connections(),
             "models": self._models.providers,
+            "short": self._steering.short,
         }
 
     def _last_turns(self, stop: threading.Event) -> None:
@@ -225,12 +233,31 @@ class Daemon:
         inputs, origin = self._settings.pipelines[name].inputs, Origin(plan.name, name, "*", "")
         return plan.share(inputs, self._models, origin, threading.Lock())
 
+    def _camera(self, name: str) -> Camera:
+        given = self._settings.cameras[name]
+        options = SourceOptions(
+            transport=given.transport,
+            low_latency=given.low_latency,
+            hardware=given.hardware,
+            silence_s=given.silence_s,
+            loop=given.loop,
+            watch=given.watch,
+            rate=given.rate,
+            size=given.width_and_height,
+        )
+        return Camera(
+            name, given.url, self._clock, self._pace, options=options, chance=random.random
+        )
+
     def _lane(self, pipeline: str, camera: str, run: Run, on_turn: OnTurn | None) -> Lane:
-        mailbox = Mailbox(Buckets())
-        self._cameras[camera].mailboxes.append(mailbox)
+        given = self._settings.pipelines[pipeline]
+        gate = _gate(given.motion_gate)
+        mailbox = Mailbox(Buckets(), Admission(gate, given.max_rate))
+        self._cameras[camera].watch(mailbox, given.priority, given.max_latency_s)
         name = LaneName(pipeline, camera, socket.gethostname())
         time = SourceTime(self._clock, passes=self._pace is not Pace.FAST)
-        return Lane(name, run, mailbox, self._outbox, time, on_turn)
+        terms = Terms(self._permits, given.max_latency_s, given.priority)
+        return Lane(name, run, mailbox, self._outbox, time, terms, on_turn)
 
     def _used_connections(self, plans: Mapping[str, Plan]) -> Sequence[str]:
         """Those that a workflow names, and those that an earlier run left events for."""
@@ -271,6 +298,10 @@ def is_picture(annotation: Any) -> bool:
     """Whether values of this type are pictures, or many of them."""
     parts = [part for part in get_args(annotation) if part not in (Ellipsis, NoneType)]
     return annotation is Image or (bool(parts) and all(map(is_picture, parts)))
+
+
+def _gate(given: MotionGateSettings | None) -> MotionGate | None:
+    return MotionGate(MotionSettings(**given.model_dump())) if given is not None else None
 
 
 def _once(lane: Lane, stop: threading.Event) -> None:

@@ -23,6 +23,7 @@ LOCAL = "local"
 CONSOLE = "console"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_SIZE = re.compile(r"[1-9]\d{1,4}x[1-9]\d{1,4}")
 _SECRET = re.compile("://.*[@?]")
 _QUOTED_ADDRESS = re.compile(r"""(['"])([^'"\s]*://)(?:\\.|(?!\1).)*\1""")
 
@@ -51,14 +52,70 @@ def _no_name(text: str) -> str:
 Name = Annotated[str, AfterValidator(_name)]
 
 
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def _size(text: str) -> str:
+    if not _SIZE.fullmatch(text):
+        raise ValueError(f"{text!r} is no size: write width x height, such as 1280x720")
+    return text
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+Size = Annotated[str, AfterValidator(_size)]
+
+
 class CameraSettings(_Part):
-    """Where a camera's pictures come from."""
+    """Where a camera's pictures come from, and how it is read."""
 
     url: str = Field(min_length=1, description="A file, an rtsp:// or http:// URL, or /dev/videoN.")
+    transport: Literal["auto", "tcp", "udp"] = Field(
+        default="auto", description="RTSP: `tcp`, `udp`, or `auto`: TCP, and UDP if that fails."
+    )
+    low_latency: bool = Field(
+        default=False, description="RTSP: decode a picture before the next one begins."
+    )
+    hardware: str = Field(
+        default="auto", description="A hardware decoder's name, `auto`, or `off` for software."
+    )
+    silence_s: float = Field(
+        default=5.0, ge=0.5, le=120, description="After so long without data it is opened anew."
+    )
+    loop: bool = Field(default=False, description="A file: begin again at its end.")
+    watch: bool = Field(default=False, description="A folder of images: wait for more.")
+    rate: float | None = Field(
+        default=None, gt=0, le=1000, description="A device, or images: frames for each second."
+    )
+    size: Size | None = Field(default=None, description="A device: 1280x720, as `probe` lists.")
+
+    @property
+    def width_and_height(self) -> tuple[int, int] | None:
+        """The size in pixels."""
+        if self.size is None:
+            return None
+        width, _, height = self.size.partition("x")
+        return int(width), int(height)
+
+
+class MotionGateSettings(_Part):
+    """What counts as motion; frames of a still scene are not processed."""
+
+    masks: tuple[tuple[tuple[Share, Share], ...], ...] = Field(
+        default=(), description="Polygons in 0..1 of the picture where motion does not count."
+    )
+    threshold: float = Field(
+        default=8.0, ge=1, le=100, description="Steps of 255 by which a place must change."
+    )
+    area_percent: float = Field(
+        default=0.005, ge=0, le=100, description="How much of the picture must change, in percent."
+    )
+    linger_s: float = Field(default=2.0, ge=0, description="It stays open so long after motion.")
+    look_every_s: float = Field(
+        default=10.0, gt=0, description="One frame is processed this often, also if all is still."
+    )
 
 
 class ConnectionSettings(_Part):
@@ -86,6 +143,18 @@ class PipelineSettings(_Part):
     workflow: str = Field(min_length=1, description="The workflow file.")
     cameras: tuple[str, ...] = Field(min_length=1, description="Names of cameras.")
     inputs: dict[str, Any] = Field(default_factory=dict, description="Values of its inputs.")
+    max_latency_s: float = Field(
+        default=0.5, gt=0, le=3600, description="How old a frame may be when its result is there."
+    )
+    priority: float = Field(
+        default=1.0, ge=0.01, le=100, description="Its share of the processor against the others."
+    )
+    max_rate: float | None = Field(
+        default=None, gt=0, le=1000, description="Frames for each second, at most."
+    )
+    motion_gate: MotionGateSettings | None = Field(
+        default=None, description="Process frames only while something moves; `{}` is enough."
+    )
 
 
 class _File(_Part):
@@ -223,7 +292,7 @@ def _placed(camera: CameraSettings, base: Path) -> CameraSettings:
     """The camera with a video file found from the folder of the settings; an address stays."""
     if "://" in camera.url:
         return camera
-    return CameraSettings(url=str(base / camera.url))
+    return camera.model_copy(update={"url": str(base / camera.url)})
 
 
 def settings_for_run(

@@ -7,7 +7,7 @@ commit wears the flash it is written to; what became of a row is written by the 
 import threading
 import uuid
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ class _Record:
 
     source: str
     drafts: tuple[Draft, ...]
+    committed: Callable[[], None] | None
 
 
 class Outbox:
@@ -77,8 +78,13 @@ class Outbox:
         self._batch: Batch | None = None
         self._last_error = ""
 
-    def put(self, events: Sequence[Event], *, source: str) -> None:
+    def put(
+        self, events: Sequence[Event], *, source: str, committed: Callable[[], None] | None = None
+    ) -> None:
         """Hand over what one frame emitted, without waiting for the commit.
+
+        `committed` is called when all of it is on disk, on the writer's thread; at once where
+        nothing of it can be sent.
 
         `source` is `/<box>/<camera or pipeline>`; sequences are counted for each. An event whose
         data cannot be sent is left out, and the others are taken.
@@ -92,9 +98,11 @@ class Outbox:
                 drafts.append(draft(event))
             except ValueError as error:
                 refused.append(f"the event {event.type} for {event.connection}: {error}")
+        if committed is not None and not drafts:
+            committed()
         if drafts:
             with self._lock:
-                self._waiting.append(_Record(source, tuple(drafts)))
+                self._waiting.append(_Record(source, tuple(drafts), committed))
                 self._queued += len(drafts)
                 self._handed_over += 1
                 self._work.notify()
@@ -258,7 +266,8 @@ class Outbox:
                 times = {"time": each.time, "created": now, "next_try": 0.0}
                 rows.append({**row, "subject": each.subject, "body": text, **times})
         touched = {record.source: self._sequences[record.source] for record in records}
-        return Batch(rows, touched, settlements, len(records) + len(settlements))
+        told = tuple(record.committed for record in records if record.committed is not None)
+        return Batch(rows, touched, settlements, len(records) + len(settlements), told)
 
     def _commit(self, batch: Batch, stop: threading.Event) -> bool:
         """Write the batch, trying again until it is written; False if a stop came first."""
@@ -307,3 +316,5 @@ class Outbox:
                     if self._settling.get(row_id) is settlement:
                         del self._settling[row_id]
             self._committed.notify_all()
+        for tell in batch.told:
+            tell()

@@ -8,7 +8,7 @@ The counters of `totals` change in the transactions that change the rows, so tha
 import fcntl
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from io import FileIO
@@ -97,13 +97,15 @@ class Settlement:
 class Batch:
     """What one transaction writes: stamped rows, how far the sequences have come, settlements.
 
-    `handed_over` is how many records and settlements it was made of.
+    `handed_over` is how many records and settlements it was made of; `told` is called when it is
+    on disk.
     """
 
     rows: Sequence[Mapping[str, Any]]
     sequences: Mapping[str, int]
     settlements: Sequence[Settlement]
     handed_over: int
+    told: Sequence[Callable[[], None]] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ Its turns are those of its frames, and between them those that blocks ask for (t
 time for which it was asked; the last one is the stop. Before the first frame there is no turn.
 """
 
+import math
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -16,10 +17,13 @@ from appliance.engine.errors import StepError
 from appliance.engine.run import Run
 from appliance.engine.ticks import MOST_TICKS, moment_at, next_tick
 from appliance.engine.turn import Turn
+from appliance.observe.ages import Ages, Timed, Way
 from appliance.observe.buckets import Buckets
 from appliance.observe.bursts import Bursts
+from appliance.pipelines.permits import Permits
+from appliance.pipelines.shortage import in_ms, shortage
 from appliance.pipelines.source_time import SourceTime
-from blocks.data import Event, Frame, Moment
+from blocks.data import Event, Moment
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +37,12 @@ UNSENDABLE = "event-data"
 OVERDUE = "too-many-ticks"
 
 M = TypeVar("M", bound=Moment)
+# Called when something is done.
+Done = Callable[[], None]
+
+
+def _untimed() -> Done:
+    return lambda: None
 
 
 class FrameSlot(Protocol):
@@ -48,8 +58,16 @@ class FrameSlot(Protocol):
         """Whether nothing will come any more."""
         ...
 
-    def take(self, stop: threading.Event, timeout_s: float | None = None) -> Frame | None:
-        """The frame that lies there, once there is one; None when stopped, ended or too late."""
+    def wait(self, stop: threading.Event, timeout_s: float | None = None) -> bool:
+        """Whether a frame lies there, once there is one; False when stopped, ended or too late."""
+        ...
+
+    def take(self) -> Timed | None:
+        """The newest frame, taken out; None where none lies there."""
+        ...
+
+    def keep_awake(self, until_s: float) -> None:
+        """Let every frame in until then, on the source's line, whether anything moves or not."""
         ...
 
     def discard(self) -> None:
@@ -65,8 +83,12 @@ class EventStore(Protocol):
         """Whether it would have to wait to put anything in."""
         ...
 
-    def put(self, events: Sequence[Event], *, source: str) -> None:
+    def put(
+        self, events: Sequence[Event], *, source: str, committed: Callable[[], None] | None = None
+    ) -> None:
         """Keep the events of one turn until they are delivered. Does not wait for the disk.
+
+        `committed` is called, on another thread, when they are on disk.
 
         Raises:
             ValueError: some of them cannot be sent, and are left out; the sentence names them.
@@ -94,8 +116,26 @@ class LaneName:
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """What a lane may use: permits to compute, and how old its results may be.
+
+    `max_latency_s` is the age of a frame when its result is there; `weight` the lane's share of the
+    processor, against those of the others.
+    """
+
+    permits: Permits
+    max_latency_s: float = 0.5
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class LaneStatus:
-    """How a lane fares: its frames by bucket, what its steps cost, what failed and how often."""
+    """How a lane fares: its frames by bucket, what its steps cost, what failed and how often.
+
+    `rate` is frames processed each second, `age_ms` how old they were when their results were there
+    (p50, p95, and the parts of p95), all of the last ten seconds; `short` says what the lane is
+    short of, and is empty where it is short of nothing.
+    """
 
     name: str
     captured: int
@@ -104,6 +144,9 @@ class LaneStatus:
     failures: dict[str, int]
     last_failure: str
     last_failures: dict[str, str]
+    rate: float
+    age_ms: dict[str, float]
+    short: str
 
 
 class Lane:
@@ -119,10 +162,14 @@ class Lane:
         slot: FrameSlot,
         outbox: EventStore,
         time: SourceTime,
+        terms: Terms,
         on_turn: Callable[[Turn], None] | None = None,
     ) -> None:
         self.name = name
         self.buckets = slot.buckets
+        self.ages = Ages()
+        self._terms = terms
+        terms.permits.join(str(name), terms.weight)
         self._run = run
         self._slot = slot
         self._outbox = outbox
@@ -177,6 +224,7 @@ class Lane:
 
     def status(self) -> LaneStatus:
         """How the lane fares now."""
+        figures = self.ages.figures(self._time.clock.monotonic())
         times = [(t.step, t.total_s / t.runs * 1000) for t in self._run.times if t.runs]
         return LaneStatus(
             name=str(self.name),
@@ -186,13 +234,15 @@ class Lane:
             failures=self._bursts.counts(),
             last_failure=self._bursts.last,
             last_failures=self._bursts.last_of_each(),
+            rate=round(figures.rate, 2),
+            age_ms=in_ms(figures),
+            short=shortage(figures, self._terms.max_latency_s, dict(times)),
         )
 
     def _run_turns(self, stop: threading.Event) -> None:
         while not stop.is_set():
-            frame = self._slot.take(stop, self._wait_s())
-            if frame is not None:
-                self._run_frame(frame)
+            if self._slot.wait(stop, self._wait_s()):
+                self._run_newest(stop)
             elif self._slot.ended:
                 break
             elif not stop.is_set():
@@ -206,7 +256,33 @@ class Lane:
         due_s = self._run.next_at(moment_at(self._last.at_s, now))
         return WAIT_S if due_s is None else min(WAIT_S, max(due_s + LATE_S - now.at_s, 0.0))
 
-    def _run_frame(self, frame: Frame) -> None:
+    def _run_newest(self, stop: threading.Event) -> None:
+        """Run the frame that is the newest when the lane is permitted to."""
+        with self._terms.permits.hold(str(self.name), stop) as granted:
+            timed = self._slot.take() if granted else None
+            if timed is None:
+                return
+            began_s = self._time.clock.monotonic()
+            age_s = began_s - timed.captured_s
+            if self._is_stale(timed, age_s):
+                self.buckets.end(timed.frame, "stale", age_s)
+            else:
+                self._run_frame(timed, began_s)
+
+    def _is_stale(self, timed: Timed, age_s: float) -> bool:
+        """Whether the result would come too late only because the frame has waited here.
+
+        One whose frames come too late, or whose turns take too long, goes on: late results are
+        better than none.
+        """
+        if not self._time.passes:
+            return False
+        limit_s, turn_s = self._terms.max_latency_s, self.ages.turn_s
+        lag_s = timed.ready_s - timed.captured_s
+        return age_s + turn_s > limit_s >= lag_s + turn_s
+
+    def _run_frame(self, timed: Timed, began_s: float) -> None:
+        frame = timed.frame
         self._time.seen(frame)
         if self._last is not None and frame.at_s < self._last.at_s:
             # So late that ticks after it have been run: for blocks time never goes back.
@@ -216,11 +292,14 @@ class Lane:
             if not self._run_ticks(frame, frame.at_s) or self._outbox.full:
                 bucket = "outbox"
                 return
-            turn = self._run_turn(self._run.turn, frame)
+            turn = self._run_turn(self._run.turn, frame, self._timed(timed, began_s))
             bucket = "processed"
         finally:
-            self.buckets.put(bucket)
+            age_s = self._time.clock.monotonic() - timed.captured_s
+            self.buckets.end(frame, bucket, age_s)
         self._tell(turn)
+        awake_s = self._run.awake_until
+        self._slot.keep_awake(-math.inf if awake_s is None else awake_s)
 
     def _run_due(self) -> None:
         """Run what is due by now while no frame comes."""
@@ -249,23 +328,45 @@ class Lane:
         self._report("turns without a frame put off", OVERDUE, what)
         return True
 
-    def _run_turn(self, call: Callable[[M], Turn], moment: M) -> Turn:
+    def _run_turn(
+        self, call: Callable[[M], Turn], moment: M, done: Callable[[], Done] = _untimed
+    ) -> Turn:
+        """Run a turn; `done` is called when it is run, and what it gives when all is on disk."""
         self._last = moment_at(moment.at_s, moment)
         turn = call(moment)
+        committed = done()
         for failure in turn.failures:
             self._report("step failed", failure.step, failure.what)
-        self._keep(turn.events)
+        if turn.events:
+            self._keep(turn.events, committed)
+        else:
+            committed()
         return turn
+
+    def _timed(self, timed: Timed, began_s: float) -> Callable[[], Done]:
+        """What notes how old the results of a frame are, in the two steps of `_run_turn`."""
+        clock = self._time.clock
+        lag_s = timed.ready_s - timed.captured_s
+
+        def run() -> Done:
+            ran_s = clock.monotonic()
+
+            def committed() -> None:
+                now = clock.monotonic()
+                wait_s = began_s - timed.ready_s
+                self.ages.add(now, Way(lag_s, wait_s, ran_s - began_s, now - ran_s))
+
+            return committed
+
+        return run
 
     def _tell(self, turn: Turn) -> None:
         if self._on_turn is not None:
             self._on_turn(turn)
 
-    def _keep(self, events: Sequence[Event]) -> None:
-        if not events:
-            return
+    def _keep(self, events: Sequence[Event], committed: Done) -> None:
         try:
-            self._outbox.put(events, source=self.name.source)
+            self._outbox.put(events, source=self.name.source, committed=committed)
         except ValueError as error:
             self._report("event left out", UNSENDABLE, self._run.told(error))
 

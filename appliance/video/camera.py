@@ -1,97 +1,231 @@
 """One camera of the settings: opened, read for all its lanes, and opened again when it fails."""
 
+import math
 import threading
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import structlog
 
 from appliance.clock import Clock
+from appliance.observe.bursts import Bursts
+from appliance.video.backoff import BackOff
 from appliance.video.capture import Pace, capture
+from appliance.video.capture_time import CaptureTime
 from appliance.video.errors import VideoError
+from appliance.video.gauge import FROZEN_S, Gauge
+from appliance.video.levels import ALL
 from appliance.video.mailbox import Mailbox
-from appliance.video.reader import VideoReader
+from appliance.video.selection import Selection
+from appliance.video.source import Resume, Source, SourceOptions
+from appliance.video.sources import open_source
 
-State = Literal["starting", "running", "offline", "ended"]
+State = Literal["starting", "running", "degraded", "offline", "ended"]
+
+# Pictures that are all the same for so long: the connection is made anew, once for each freeze.
+REOPEN_FROZEN_S = 3 * FROZEN_S
+# For so long it is told that the camera's time jumped.
+JUMP_TOLD_S = 60.0
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class CameraStatus:
-    """How a camera fares: its state, why it failed last, and how often it did."""
+    """How a camera fares: its state and why, what it sends, and what is decoded of it.
+
+    `rate` is frames captured each second, of the last ten; `decode_ms` processor time for each unit
+    decoded; `lag_s` from the capture to the decoded picture, of 95 of 100. `clock_offset_s` is how
+    much the camera's own clock is ahead of ours, where it tells.
+    """
 
     state: State
+    why: str
     last_error: str
     failures: int
+    connections: int
+    codec: str = ""
+    size: tuple[int, int] = (0, 0)
+    rate: float = 0.0
+    level: str = ""
+    decoder: str = ""
+    decode_ms: float = 0.0
+    lag_s: float = 0.0
+    time_jumps: int = 0
+    clock_offset_s: float | None = None
 
 
 class Camera:
     """A source and the mailboxes of the lanes that watch it.
 
-    `loop` runs on one supervised thread. It raises VideoError where the source may come back, and
-    is then called again: time and numbers go on where they were.
+    `loop` runs on one supervised thread, and ends when the source has ended or at the stop: a
+    source that fails is opened again, for ever; its time and its numbers go on where they were.
+    `chance` gives numbers from 0 to 1, for the pauses between.
     """
 
-    def __init__(self, name: str, url: str, clock: Clock, pace: Pace) -> None:
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        clock: Clock,
+        pace: Pace,
+        *,
+        options: SourceOptions = SourceOptions(),  # noqa: B008 - frozen
+        chance: Callable[[], float] = lambda: 1.0,
+    ) -> None:
         self.name = name
         self.mailboxes: list[Mailbox] = []
+        # That of the most important lane.
+        self.weight = 0.0
+        self.max_latency_s = math.inf
+        self.selection = Selection() if pace is not Pace.FAST else None
         self._url = url
         self._clock = clock
         self._pace = pace
-        self._began_s = clock.monotonic()
-        self._opened: VideoReader | None = None
+        self._options = options
+        self._times = CaptureTime(clock)
+        self._backoff = BackOff(chance)
+        self._bursts = Bursts(clock)
+        self._opened: Source | None = None
+        self._source: Source | None = None
         self._state: State = "starting"
         self._last_error = ""
         self._failures = 0
+        self._connections = 0
         self._captured = 0
         self._next_s = 0.0
+        self._jumps = 0
+        self._jumped_s = -JUMP_TOLD_S
+        # A freeze that a new connection does not end: it is not made again for that.
+        self._reopened_frozen = False
 
-    def take(self, reader: VideoReader) -> None:
-        """Begin with a reader that is open already; it is the camera's from here on."""
-        self._opened = reader
+    def watch(self, mailbox: Mailbox, weight: float, max_latency_s: float) -> None:
+        """A lane takes part, before the loop begins, with its priority and its latency."""
+        self.mailboxes.append(mailbox)
+        self.weight = max(self.weight, weight)
+        self.max_latency_s = min(self.max_latency_s, max_latency_s)
 
-    def status(self) -> CameraStatus:
-        """How it fares now; may be asked by any thread."""
-        return CameraStatus(self._state, self._last_error, self._failures)
+    def take(self, source: Source) -> None:
+        """Begin with a source that is open already; it is the camera's from here on."""
+        self._opened = source
 
     def loop(self, stop: threading.Event) -> None:
-        """Read until the source ends or `stop` is set.
-
-        Raises:
-            VideoError: it cannot be opened, or a live source failed.
-        """
-        try:
-            self._read(stop)
-        except VideoError as error:
-            self._state, self._last_error = "offline", str(error)
-            self._failures += 1
-            raise
+        """Read until the source has ended or `stop` is set."""
+        while not stop.is_set():
+            began_s = self._clock.monotonic()
+            try:
+                ended = self._read(stop)
+            except VideoError as error:
+                self._fail(error)
+                self._backoff.lasted(self._clock.monotonic() - began_s)
+                self._clock.wait(stop, self._backoff.wait_s())
+            else:
+                if ended:
+                    break
         self._state = "ended"
         for mailbox in self.mailboxes:
             mailbox.close()
 
-    def _read(self, stop: threading.Event) -> None:
-        reader, self._opened = self._opened or self._open(), None
-        pace = Pace.LIVE if reader.info.live else self._pace
-        with reader:
-            self._state = "running"
-            try:
-                capture(reader, self.mailboxes, stop, self._clock, pace)
-            except VideoError as error:
-                if reader.info.live:
-                    raise
-                # Read again from its beginning, a clip would count everything twice.
-                self._last_error = str(error)
-                log.warning(self._last_error, camera=self.name)
-            finally:
-                self._captured += reader.demuxed
-                self._next_s = reader.next_s
+    def status(self) -> CameraStatus:
+        """How it fares now; may be asked by any thread."""
+        source, now = self._source, self._clock.monotonic()
+        state = self._state
+        why = self._last_error if state == "offline" else ""
+        status = CameraStatus(
+            state, why, self._last_error, self._failures, self._connections, level=self.level
+        )
+        if source is None:
+            return status
+        figures = source.gauge.figures(now)
+        if state == "running" and source.info.live:
+            why = source.gauge.trouble(now) or self._time_trouble(now)
+        return replace(
+            status,
+            state="degraded" if state == "running" and why else state,
+            why=why,
+            codec=source.info.codec,
+            size=source.gauge.size,
+            rate=round(figures.rate, 2),
+            decoder=source.decoder,
+            decode_ms=round(figures.cost_s * 1000, 3),
+            lag_s=round(figures.lag_s, 4),
+            time_jumps=self._times.jumps,
+            clock_offset_s=self._times.camera_offset_s,
+        )
 
-    def _open(self) -> VideoReader:
-        begin_s = self._clock.monotonic() - self._began_s if self._captured else 0.0
-        # A source that sends faster than time passes was ahead of it; its line never goes back.
-        begin_s = max(begin_s, self._next_s)
-        return VideoReader(
-            self._url, self.name, self._clock, begin_s=begin_s, begin_sequence=self._captured
+    @property
+    def gauge(self) -> Gauge | None:
+        """What is measured of the connection there is; None where there is none."""
+        source = self._source
+        return source.gauge if source is not None and self._state == "running" else None
+
+    @property
+    def level(self) -> str:
+        """What of the stream is decoded."""
+        return str(self.selection.level) if self.selection is not None else str(ALL)
+
+    def _time_trouble(self, now: float) -> str:
+        if self._times.jumps != self._jumps:
+            self._jumps, self._jumped_s = self._times.jumps, now
+        if now - self._jumped_s < JUMP_TOLD_S:
+            return "its time stamps jumped; frames are placed by when they came"
+        if not self._times.trusted:
+            return "its time stamps do not follow the clock: the times of arrival are used"
+        return ""
+
+    def _read(self, stop: threading.Event) -> bool:
+        """Read one connection; say whether the source is at its end for good."""
+        self._source = source = self._opened or self._open(stop)
+        self._opened = None
+        self._connections += 1
+        pace = Pace.LIVE if source.info.live else self._pace
+        # Each picture of a folder counts by itself.
+        pace = Pace.FAST if source.info.every else pace
+        try:
+            self._state = "running"
+            capture(source, self.mailboxes, stop, self._clock, pace)
+        except VideoError as error:
+            if source.info.live:
+                raise
+            # Read again from its beginning, a clip would count everything twice.
+            self._last_error = str(error)
+            log.warning(self._last_error, camera=self.name)
+        finally:
+            self._note_freeze(source)
+            self._captured += source.demuxed
+            self._next_s = source.next_s
+            source.close()
+        return not self._options.loop or not source.demuxed or self._abandoned
+
+    def _note_freeze(self, source: Source) -> None:
+        """A connection that was made anew because of a freeze, and is frozen still, stays."""
+        frozen_s = source.gauge.frozen_s(self._clock.monotonic())
+        self._reopened_frozen = frozen_s > REOPEN_FROZEN_S
+
+    @property
+    def _abandoned(self) -> bool:
+        return all(mailbox.ended for mailbox in self.mailboxes)
+
+    def _fail(self, error: VideoError) -> None:
+        self._state, self._last_error = "offline", str(error)
+        self._failures += 1
+        count = self._bursts.add("offline", self._last_error)
+        if count:
+            log.warning(self._last_error, camera=self.name, failures=self._failures)
+
+    def _open(self, stop: threading.Event) -> Source:
+        return open_source(
+            self._url,
+            self.name,
+            self._clock,
+            stop,
+            options=self._options,
+            resume=Resume(
+                times=self._times,
+                selection=self.selection,
+                begin_s=self._next_s,
+                begin_sequence=self._captured,
+                frozen_limit_s=math.inf if self._reopened_frozen else REOPEN_FROZEN_S,
+            ),
         )

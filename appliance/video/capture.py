@@ -4,11 +4,16 @@ import enum
 import threading
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from appliance.clock import Clock
-from appliance.video.decoder import Undecodable
+from appliance.observe.ages import Timed
+from appliance.video.gauge import Gauge
 from appliance.video.mailbox import Mailbox
-from appliance.video.reader import VideoReader
-from blocks.data import Frame
+from appliance.video.motion import small_luma
+from appliance.video.source import Item, LeftOut, Source, Undecodable
+from blocks.data import Frame, Image
 
 
 class Pace(enum.Enum):
@@ -23,71 +28,97 @@ class Pace(enum.Enum):
 
 
 def capture(
-    reader: VideoReader,
+    source: Source,
     mailboxes: Sequence[Mailbox],
     stop: threading.Event,
     clock: Clock,
     pace: Pace,
 ) -> None:
-    """Read until the source ends, `stop` is set, or no lane is left; then close the mailboxes.
+    """Read until the source ends, `stop` is set, or no lane is left; the mailboxes stay open.
 
-    A source that fails leaves them open, since it may be opened again. Every access unit demuxed is
-    counted as captured for every lane, and ends there in one bucket: what gives no picture in
-    "decode-error", what is not handed on because of the stop in "stopped".
+    Every access unit demuxed is counted as captured for every lane, and ends there in one bucket:
+    what gives no picture in "decode-error", what is not handed on because of the stop in "stopped".
 
     Raises:
         VideoError: the source failed.
     """
     counted = settled = 0
-    pacing = _Pacing(clock, pace)
+    hand_on = _HandingOn(mailboxes, stop, clock, pace)
     try:
-        for item in reader.frames():
-            counted += _count_captured(mailboxes, reader.demuxed - counted)
-            if isinstance(item, Undecodable):
-                for mailbox in mailboxes:
-                    mailbox.buckets.put("decode-error")
-            elif pacing.wait_for(item, stop):
+        for item in source.frames():
+            counted += _count_captured(mailboxes, source.demuxed - counted)
+            if not hand_on.item(item, source.captured_s, source.gauge):
                 break
-            else:
-                _hand_on(item, mailboxes, stop, pace)
             settled += 1
             if stop.is_set() or all(mailbox.ended for mailbox in mailboxes):
                 break
-        for mailbox in mailboxes:
-            mailbox.close()
     finally:
-        _count_captured(mailboxes, reader.demuxed - counted)
+        _count_captured(mailboxes, source.demuxed - counted)
         for mailbox in mailboxes:
-            mailbox.buckets.put("stopped", reader.demuxed - settled)
+            mailbox.buckets.put("stopped", source.demuxed - settled)
 
 
-class _Pacing:
-    """Holds the frames of a clip back until their time has come."""
+class _HandingOn:
+    """Gives each item to every lane, at its time."""
 
-    def __init__(self, clock: Clock, pace: Pace) -> None:
+    def __init__(
+        self, mailboxes: Sequence[Mailbox], stop: threading.Event, clock: Clock, pace: Pace
+    ) -> None:
+        self._mailboxes = mailboxes
+        self._stop = stop
         self._clock = clock
         self._pace = pace
         self._began_s: float | None = None
 
-    def wait_for(self, frame: Frame, stop: threading.Event) -> bool:
-        """Wait until the frame is due; say whether `stop` was set meanwhile."""
+    def item(self, item: Item, captured_s: float, gauge: Gauge) -> bool:
+        """False if the stop came first."""
+        if isinstance(item, (LeftOut, Undecodable)):
+            bucket = item.bucket if isinstance(item, LeftOut) else "decode-error"
+            for mailbox in self._mailboxes:
+                mailbox.buckets.put(bucket)
+            return True
+        due_s = self._wait_for(item, gauge)
+        if self._stop.is_set():
+            return False
+        timed = Timed(item, captured_s if due_s is None else due_s, self._clock.monotonic())
+        gauge.ready(timed.ready_s, timed.ready_s - timed.captured_s)
+        luma = _Luma(item.image)
+        for mailbox in self._mailboxes:
+            if not mailbox.admits(item, luma):
+                continue
+            if self._pace is Pace.FAST:
+                mailbox.put_waiting(timed, self._stop)
+            else:
+                mailbox.put(timed)
+        return True
+
+    def _wait_for(self, frame: Frame, gauge: Gauge) -> float | None:
+        """Hold a clip's frame back until it is due, on the monotonic line; when that was."""
         if self._pace is not Pace.REALTIME:
-            return stop.is_set()
+            return None
         now = self._clock.monotonic()
         if self._began_s is None:
             self._began_s = now - frame.at_s
-        return self._clock.wait(stop, max(0.0, self._began_s + frame.at_s - now))
+        due_s = self._began_s + frame.at_s
+        self._clock.wait(self._stop, max(0.0, due_s - now))
+        gauge.waited(now, max(0.0, due_s - now))
+        return due_s
+
+
+class _Luma:
+    """The small luma picture of a frame: made once, for all gates, where there is one."""
+
+    def __init__(self, image: Image) -> None:
+        self._image = image
+        self._made: NDArray[np.uint8] | None = None
+
+    def __call__(self) -> NDArray[np.uint8]:
+        if self._made is None:
+            self._made = small_luma(self._image)
+        return self._made
 
 
 def _count_captured(mailboxes: Sequence[Mailbox], count: int) -> int:
     for mailbox in mailboxes:
         mailbox.buckets.capture(count)
     return count
-
-
-def _hand_on(frame: Frame, mailboxes: Sequence[Mailbox], stop: threading.Event, pace: Pace) -> None:
-    for mailbox in mailboxes:
-        if pace is Pace.FAST:
-            mailbox.put_waiting(frame, stop)
-        else:
-            mailbox.put(frame)

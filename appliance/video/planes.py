@@ -24,7 +24,7 @@ _HD_LINES = 720
 
 
 def image_of(picture: av.VideoFrame, codec: str) -> Image:
-    """The picture's pixels, copied out of the decoder's buffers.
+    """The picture's pixels; they stay in the decoder's buffers, which are theirs while they live.
 
     4:2:0 of 8 bits is taken as it is, RGB becomes `bgr24`, and all else 4:2:0 of the same range.
 
@@ -41,14 +41,15 @@ def image_of(picture: av.VideoFrame, codec: str) -> Image:
         # One range on both sides keeps the numbers; swscale holds every grey to be of full range.
         keep = ColorRange.JPEG if full_range or name.startswith("gray") else ColorRange.MPEG
         picture = picture.reformat(format="yuv420p", src_color_range=keep, dst_color_range=keep)
-    planes = tuple(_copied(plane) for plane in picture.planes)
+    planes = tuple(_rows(plane) for plane in picture.planes)
     return Image(planes, "yuv420p", matrix=matrix, full_range=full_range)
 
 
-def _copied(plane: Any) -> NDArray[np.uint8]:
-    # The rows in the decoder's buffer are padded to line_size.
+def _rows(plane: Any) -> NDArray[np.uint8]:
+    # The rows in the decoder's buffer are padded to line_size. The array holds the plane, the plane
+    # its picture, and the picture the buffer: the decoder takes another one for the next.
     rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
-    return rows[:, : plane.width].copy()
+    return rows[:, : plane.width]
 
 
 def _matrix(picture: av.VideoFrame, codec: str) -> Matrix:

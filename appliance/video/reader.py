@@ -1,5 +1,6 @@
 """Reads a clip, a camera's address or a capture device, and gives its frames as plain arrays."""
 
+import sys
 from collections.abc import Iterator
 from fractions import Fraction
 from types import TracebackType
@@ -9,21 +10,25 @@ import av
 from av.video.stream import VideoStream
 
 from appliance.clock import Clock
-from appliance.video.decoder import Decoder
+from appliance.video.capture_time import Captured, CaptureTime
+from appliance.video.decoder import Decoded, Decoder
 from appliance.video.errors import VideoError, cannot_go_on, redact
+from appliance.video.gauge import Gauge
+from appliance.video.lines import ClipLine, Line, LiveLine
 from appliance.video.opening import is_untimed, open_container, stream_info, video_stream
 from appliance.video.planes import image_of
-from appliance.video.source import DEFAULT_RATE, Item, SourceOptions, Undecodable
-from appliance.video.timeline import Timeline
+from appliance.video.source import DEFAULT_RATE, Item, LeftOut, Resume, SourceOptions, Undecodable
 from blocks.data import Frame
+
+# Units come, and none of them gives a picture: after so long the connection is made anew.
+NO_PICTURE_S = 10.0
 
 
 class VideoReader:
     """One source, opened; close it, or use it in a `with` statement.
 
     `uri` is a path, a device such as /dev/video0, or an address: rtsp, http, rtmp, udp and so on.
-    It belongs to one thread at a time. A camera that is opened again goes on where its line of time
-    and its numbers were: `begin_s` is the `at_s` of its first frame, `begin_sequence` the number.
+    It belongs to one thread at a time. A camera that is opened again goes on as `resume` says.
 
     Raises:
         VideoError: it cannot be opened.
@@ -36,13 +41,12 @@ class VideoReader:
         clock: Clock,
         *,
         options: SourceOptions = SourceOptions(),  # noqa: B008 - frozen
-        begin_s: float = 0.0,
-        begin_sequence: int = 0,
+        resume: Resume = Resume(),  # noqa: B008 - frozen
     ) -> None:
-        self._options = options
+        self._frozen_limit_s = resume.frozen_limit_s
         self._camera = camera
-        self._begin_s = begin_s
         self._clock = clock
+        self._options = options
         self._where = redact(uri)
         self._container = open_container(uri, self._where, options)
         try:
@@ -51,14 +55,23 @@ class VideoReader:
         except VideoError:
             self._container.close()
             raise
-        self._decoder = Decoder(self._stream)
-        self._untimed = self.info.live and is_untimed(self._container)
-        self._timeline = Timeline(1 / (self.info.rate or DEFAULT_RATE))
+        self._decoder: Decoder[Captured | None] = Decoder(self._stream.codec_context)
+        self._selection = selection = resume.selection
+        if selection is not None:
+            selection.begin(self.info.codec, self._stream.codec_context.extradata)
         self._time_base = self._stream.time_base or Fraction(1, 1)
-        # UTC of at_s 0. Of a camera it is known when its first unit has come.
-        self._began_at: float | None = None if self.info.live else clock.now()
+        self._line: Line
+        if self.info.live:
+            self._line = LiveLine(
+                resume.times or CaptureTime(clock), stamped=not is_untimed(self._container)
+            )
+        else:
+            self._line = ClipLine(clock, 1 / (self.info.rate or DEFAULT_RATE), resume.begin_s)
+        self.gauge = Gauge(clock.monotonic())
+        # When the last frame given was taken, on the clock's monotonic line.
+        self.captured_s = 0.0
         self._demuxed = 0
-        self._given = begin_sequence
+        self._given = resume.begin_sequence
 
     def __enter__(self) -> Self:
         return self
@@ -76,20 +89,25 @@ class VideoReader:
         self._container.close()
 
     @property
+    def decoder(self) -> str:
+        """What decodes it."""
+        return "software"
+
+    @property
     def demuxed(self) -> int:
         """Access units captured so far. Each comes out of `frames` as one item."""
         return self._demuxed
 
     @property
     def next_s(self) -> float:
-        """The `at_s` that goes on from the frames so far, at the source's nominal rate."""
-        return self._begin_s + self._timeline.next_s
+        """The `at_s` that goes on from the frames so far."""
+        return self._line.next_s
 
     def frames(self) -> Iterator[Item]:
-        """Decode the source: for each access unit one frame, or why there is none.
+        """Decode the source: for each access unit one frame, or what became of it.
 
         A decoder holds frames back to put them in order, so an item may come some units after its
-        own; at the end all have come. Frames are numbered as they come, undecodable ones included.
+        own; at the end all have come. Frames are numbered as they come, and what gives none too.
 
         Raises:
             VideoError: a live source ended or fell silent, or a file cannot be read further.
@@ -106,17 +124,18 @@ class VideoReader:
         if failure is not None:
             raise failure
 
-    def _demux(self) -> Iterator[Frame | Undecodable]:
+    def _demux(self) -> Iterator[Item]:
         """What comes out while the source has more; a file is read on after a broken place."""
         while True:
-            before = self._demuxed
+            before, asked_s = self._demuxed, self._clock.monotonic()
             try:
                 for packet in self._container.demux(self._stream):
                     # The empty ones ask for a flush, or say that the last picture stands.
                     if packet.size and packet.is_discard:
                         self._decoder.decode_hidden(packet)
                     elif packet.size:
-                        yield from self._decoded(packet)
+                        yield from self._unit(packet, asked_s)
+                    asked_s = self._clock.monotonic()
             except av.FFmpegError as error:
                 if self.info.live or self._demuxed == before:
                     silence_s = self._options.silence_s
@@ -124,31 +143,74 @@ class VideoReader:
             else:
                 return
 
-    def _decoded(self, packet: "av.Packet[VideoStream]") -> Iterator[Frame | Undecodable]:
+    def _unit(self, packet: "av.Packet[VideoStream]", asked_s: float) -> Iterator[Item]:
         self._demuxed += 1
-        if self._began_at is None:
-            self._began_at = self._clock.now()
-        for result in self._decoder.decode(packet):
+        now = self._clock.monotonic()
+        self.gauge.waited(now, now - asked_s)
+        captured = self._line.captured(self._stamp_s(packet.pts), now, _sender_utc(packet))
+        self.gauge.unit(now, key=packet.is_keyframe)
+        self._check_life()
+        if self._selection is not None:
+            lag_s = now - captured.taken_s if captured is not None else 0.0
+            refusal = self._selection.refusal(packet, now, lag_s)
+            if refusal:
+                self._given += 1
+                yield LeftOut(refusal)
+                return
+        for result in self._decoded(packet, captured, now):
             yield self._item(result)
 
-    def _item(self, result: av.VideoFrame | Undecodable) -> Frame | Undecodable:
+    def _check_life(self) -> None:
+        if not self.info.live:
+            return
+        if self.gauge.without_picture_s > NO_PICTURE_S:
+            raise VideoError(
+                f"{self._where}: nothing that came for {NO_PICTURE_S:g} s could be decoded"
+            )
+        if self.gauge.frozen_s(self._clock.monotonic()) > self._frozen_limit_s:
+            raise VideoError(
+                f"{self._where}: all pictures of {self._frozen_limit_s:g} s were the same"
+            )
+
+    def _decoded(
+        self, packet: "av.Packet[VideoStream]", captured: Captured | None, now: float
+    ) -> list[Decoded[Captured | None] | Undecodable]:
+        begun_s = self._clock.cpu_s()
+        results = self._decoder.decode(packet, captured)
+        cost_s = self._clock.cpu_s() - begun_s
+        self.gauge.decoded(now, cost_s, self._clock.monotonic() - now)
+        if self._selection is not None:
+            self._selection.took(cost_s)
+            if self._selection.ends_group:
+                # What the decoder holds back would wait for the next group.
+                results += self._decoder.drain()
+        return results
+
+    def _item(self, result: Decoded[Captured | None] | Undecodable) -> Frame | Undecodable:
         sequence = self._given
         self._given += 1
+        now = self._clock.monotonic()
         if isinstance(result, Undecodable):
+            self.gauge.undecodable(now)
             return result
-        at_s = self._timeline.place(self._stamp_s(result))
+        picture = result.picture
+        place = self._line.place(self._stamp_s(picture.pts), result.told)
         try:
-            image = image_of(result, self.info.codec)
+            image = image_of(picture, self.info.codec)
         except (av.FFmpegError, ValueError):
-            return Undecodable(f"its pixel format {result.format.name} cannot be converted")
-        captured_at = (self._began_at or 0.0) + at_s
-        return Frame(
-            self._camera, self._begin_s + at_s, captured_at, sequence=sequence, image=image
-        )
+            self.gauge.undecodable(now)
+            return Undecodable(f"its pixel format {picture.format.name} cannot be converted")
+        self.gauge.picture(now, image)
+        self.captured_s = now if place.captured_s is None else place.captured_s
+        return Frame(self._camera, place.at_s, place.captured_at, sequence=sequence, image=image)
 
-    def _stamp_s(self, picture: av.VideoFrame) -> float | None:
-        if self._untimed:
-            return self._clock.monotonic()
-        if picture.pts is None:
-            return None
-        return float(picture.pts * (picture.time_base or self._time_base))
+    def _stamp_s(self, pts: int | None) -> float | None:
+        return None if pts is None else float(pts * self._time_base)
+
+
+def _sender_utc(packet: "av.Packet[VideoStream]") -> float | None:
+    """When the camera says that it took it, in UTC: RTP has it where sender reports come."""
+    if not packet.has_sidedata("prft"):
+        return None
+    # AVProducerReferenceTime: microseconds since 1970, as the first of its fields.
+    return int.from_bytes(bytes(packet.get_sidedata("prft"))[:8], sys.byteorder) / 1e6

@@ -1,9 +1,13 @@
 """What a camera is read from: its options, what it says of itself, and what comes out of it."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from appliance.video.capture_time import CaptureTime
+from appliance.video.gauge import Gauge
+from appliance.video.selection import Selection
 from blocks.data import Frame
 
 DEFAULT_RATE = 25.0
@@ -29,6 +33,23 @@ class SourceOptions:
     watch: bool = False
     rate: float | None = None
     size: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Where the connections of a camera before this one left off.
+
+    `times` and `selection` are those of the camera; a source without them has its own line, and
+    decodes everything. `begin_s` is the `at_s` at which a clip begins, `begin_sequence` the number
+    of the first frame. A camera whose pictures are all the same for longer than `frozen_limit_s`
+    has failed.
+    """
+
+    times: CaptureTime | None = None
+    selection: Selection | None = None
+    begin_s: float = 0.0
+    begin_sequence: int = 0
+    frozen_limit_s: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +100,21 @@ class Source(Protocol):
     @property
     def demuxed(self) -> int:
         """Access units captured so far. Each is accounted for by one item of `frames`."""
+        ...
+
+    @property
+    def captured_s(self) -> float:
+        """When the last frame given was taken, on the clock's monotonic line."""
+        ...
+
+    @property
+    def gauge(self) -> Gauge:
+        """What is measured of it."""
+        ...
+
+    @property
+    def decoder(self) -> str:
+        """What decodes it: `software`, or the name of a hardware decoder."""
         ...
 
     @property

@@ -1,0 +1,93 @@
+"""Which units of a camera are decoded: what pacing asks for, as the stream can bear it."""
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from appliance.video.access_units import UnitMarks, UnitReader
+from appliance.video.levels import ALL, Level, Refusal, Skipper, Structure, StructureMeter
+
+if TYPE_CHECKING:
+    import av
+    from av.video.stream import VideoStream
+
+# Units that come this late are those of a backlog: only its key frames are worth decoding.
+LATE_S = 1.0
+_BUCKETS: MappingProxyType[Refusal, str] = MappingProxyType(
+    {"level": "over-budget", "no key yet": "no-key", "loss": "decode-error", "behind": "stale"}
+)
+
+
+class Selection:
+    """What of a camera's stream is decoded, over all its connections.
+
+    The thread that reads the camera calls all but `want`, `level`, `structure` and `measured`,
+    which may be used by any.
+    """
+
+    def __init__(self) -> None:
+        self._wanted = ALL
+        self._behind = False
+        self._begin("", None)
+
+    def begin(self, codec: str, extradata: bytes | None) -> None:
+        """A new connection: what was known of the stream holds no more."""
+        self._begin(codec, extradata)
+
+    def want(self, level: Level) -> None:
+        """Ask for a level."""
+        self._wanted = level
+        self._skipper.want(level)
+
+    def skip_to_key(self) -> None:
+        """Leave out what waits, up to the next key; done by the thread that reads."""
+        self._behind = True
+
+    @property
+    def level(self) -> Level:
+        """The level in force."""
+        return self._skipper.level
+
+    @property
+    def wanted(self) -> Level:
+        """The level that is asked for."""
+        return self._wanted
+
+    @property
+    def structure(self) -> Structure:
+        """How the stream is made, as far as is known."""
+        return self._meter.structure
+
+    @property
+    def measured(self) -> bool:
+        """Whether that has been seen, and is not only supposed."""
+        return self._meter.measured
+
+    @property
+    def ends_group(self) -> bool:
+        """Whether nothing before the next key follows what was let through last."""
+        return self._skipper.ends_group
+
+    def refusal(self, packet: "av.Packet[VideoStream]", now: float, lag_s: float) -> str:
+        """The bucket for a unit that is not to be decoded; empty for one that is.
+
+        `lag_s` is how long after its capture it has come.
+        """
+        self._marks = self._reader.read(memoryview(packet), flagged_key=packet.is_keyframe)
+        self._meter.add(self._marks, now)
+        if (lag_s > LATE_S or self._behind) and self._meter.structure.units_per_key is not None:
+            self._skipper.skip_to_key()
+        self._behind = False
+        if self._skipper.admits(self._marks, now, packet.pts):
+            return ""
+        return _BUCKETS[self._skipper.why]
+
+    def took(self, cpu_s: float) -> None:
+        """What it took to decode the unit let through last, in processor seconds."""
+        self._meter.took(self._marks, cpu_s)
+
+    def _begin(self, codec: str, extradata: bytes | None) -> None:
+        self._reader = UnitReader(codec, extradata)
+        self._meter = StructureMeter()
+        self._skipper = Skipper()
+        self._skipper.want(self._wanted)
+        self._marks = UnitMarks()

@@ -1,0 +1,124 @@
+"""The slow loop over all cameras: what of each is decoded, and how each fares."""
+
+import math
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import structlog
+
+from appliance.clock import Clock
+from appliance.observe.processor import Processor
+from appliance.video.camera import Camera, CameraStatus
+from appliance.video.mailbox import Mailbox
+from appliance.video.pacing import CameraLoad, Pacer, usable_rate
+
+EVERY_S = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Counts:
+    """What a lane's account said at the last look."""
+
+    at_s: float
+    taken: int
+    missed: int
+
+
+class Steering:
+    """Looks at every camera once a second, sets its level, and tells what has changed.
+
+    `looked` is called after each look, on the same thread.
+    """
+
+    def __init__(
+        self,
+        cameras: Iterable[Camera],
+        clock: Clock,
+        cores: int,
+        looked: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._cameras = [camera for camera in cameras]
+        self._clock = clock
+        self._pacer = Pacer(cores)
+        self._processor = Processor()
+        self._looked = looked
+        self._counts: dict[int, _Counts] = {}
+        self._told: dict[str, CameraStatus] = {}
+        self.short = ""
+
+    def loop(self, stop: threading.Event) -> None:
+        """Look, until `stop` is set."""
+        while not self._clock.wait(stop, EVERY_S):
+            self.look()
+
+    def look(self) -> None:
+        """One look at all cameras."""
+        now = self._clock.monotonic()
+        watched = [camera for camera in self._cameras if camera.mailboxes]
+        loads = {camera.name: self._load(camera, now) for camera in watched}
+        known = [load for load in loads.values() if load is not None]
+        left_cores = self._processor.left_cores(now)
+        decision = self._pacer.step(known, now, math.inf if left_cores is None else left_cores)
+        for camera in watched:
+            pace = decision.paces.get(camera.name)
+            if pace is not None and camera.selection is not None:
+                camera.selection.want(pace.level)
+                if pace.skip_to_key:
+                    camera.selection.skip_to_key()
+        self._tell_shortage("" if decision.shortage is None else str(decision.shortage))
+        for camera in watched:
+            self._tell(camera)
+        self._looked()
+
+    def _load(self, camera: Camera, now: float) -> CameraLoad | None:
+        """What was measured of a camera; None of one that is not being read."""
+        gauge, selection = camera.gauge, camera.selection
+        if gauge is None or selection is None:
+            return None
+        figures = gauge.figures(now)
+        limits = [m.admission.limit for m in camera.mailboxes]
+        return CameraLoad(
+            name=camera.name,
+            weight=camera.weight,
+            captured_rate=figures.rate,
+            structure=selection.structure,
+            level=selection.level,
+            unit_cost_s=figures.cost_s,
+            lag_s=figures.strain_s,
+            wanted_rate=max(self._wanted(mailbox, now) for mailbox in camera.mailboxes),
+            max_latency_s=camera.max_latency_s,
+            waits=all(limit is not None for limit in limits),
+        )
+
+    def _wanted(self, mailbox: Mailbox, now: float) -> float:
+        """Frames for each second that a lane can use; infinite if more than it is given."""
+        buckets = mailbox.buckets.snapshot()
+        missed = sum(buckets.get(name, 0) for name in ("replaced", "stale"))
+        taken = sum(buckets.get(name, 0) for name in ("processed", "failed", "outbox"))
+        last = self._counts.get(id(mailbox))
+        self._counts[id(mailbox)] = _Counts(now, taken, missed)
+        wanted = math.inf
+        if last is not None and now > last.at_s:
+            passed_s = now - last.at_s
+            wanted = usable_rate((taken - last.taken) / passed_s, (missed - last.missed) / passed_s)
+        limit = mailbox.admission.limit
+        return wanted if limit is None else min(wanted, limit.rate)
+
+    def _tell_shortage(self, short: str) -> None:
+        if bool(short) != bool(self.short):
+            log.warning(short or "decoding is short no more")
+        self.short = short
+
+    def _tell(self, camera: Camera) -> None:
+        """A line in the log where the state of a camera has changed."""
+        status = camera.status()
+        last = self._told.get(camera.name)
+        self._told[camera.name] = status
+        # What is offline, its own thread has told.
+        if last is None or status.state == last.state or status.state in ("offline", "ended"):
+            return
+        say = log.warning if status.state == "degraded" else log.info
+        say(f"camera {status.state}", camera=camera.name, why=status.why)
