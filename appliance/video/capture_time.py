@@ -81,7 +81,8 @@ class CaptureTime:
         self._advanced_at = 0.0
         self._standing = 0
         self._gap_s = 0.0
-        self._gaps = 0
+        # How much the next distance counts in the mean: 1, 1/2, 1/3 and so on.
+        self._weight = 1.0
         self._lag_s = 0.0
         self._taken_s = 0.0
         self._first_s: float | None = None
@@ -138,8 +139,9 @@ class CaptureTime:
         else:
             taken_s = self._by_stamp(stamp_s, arrived_s)
         lag_s = arrived_s - taken_s
-        self._lag_s += AVERAGING * (min(lag_s, SILENCE_S) - self._lag_s)
-        self._taken_s = max(taken_s, self._taken_s)
+        self._lag_s += AVERAGING * ((lag_s if lag_s < SILENCE_S else SILENCE_S) - self._lag_s)
+        if taken_s > self._taken_s:
+            self._taken_s = taken_s
         utc = taken_s + self._wall.offset_s
         if sender_utc is not None and self._trusted:
             self._sender.heard(sender_utc, utc, arrived_s)
@@ -152,7 +154,9 @@ class CaptureTime:
             at_s = 0.0
             captured_at = captured.utc
         else:
-            at_s = max(captured.taken_s - self._first_s, self._at_s + LEAST_STEP_S)
+            at_s = captured.taken_s - self._first_s
+            if at_s < self._at_s + LEAST_STEP_S:
+                at_s = self._at_s + LEAST_STEP_S
             captured_at = captured.utc
             if captured.wall_steps == self._wall_steps and captured_at < self._captured_at:
                 captured_at = self._captured_at
@@ -168,8 +172,9 @@ class CaptureTime:
         else:
             gap_s = arrived_s - self._arrived_s
             if gap_s < SILENCE_S:
-                self._gaps += 1
-                self._gap_s += max(AVERAGING, 1 / self._gaps) * (gap_s - self._gap_s)
+                self._gap_s += self._weight * (gap_s - self._gap_s)
+                if self._weight > AVERAGING:
+                    self._weight /= 1 + self._weight
         self._arrived_s = arrived_s
 
     def _by_stamp(self, stamp_s: float, arrived_s: float) -> float:
@@ -183,7 +188,8 @@ class CaptureTime:
             envelope = self._judged(envelope, arrived_s)
         if not self._trusted:
             return self._by_arrival(arrived_s)
-        return min(stamp_s + envelope.offset_s, arrived_s)
+        taken_s = stamp_s + envelope.offset_s
+        return taken_s if taken_s < arrived_s else arrived_s
 
     def _by_arrival(self, arrived_s: float) -> float:
         """A time near the arrival, less uneven; after a silence the arrival itself."""
@@ -205,13 +211,19 @@ class CaptureTime:
         if envelope is None:
             self._envelope = Envelope(arrived_s, arrived_s - stamp_s, self._rate)
             return self._envelope
-        if envelope.continues(stamp_s, arrived_s):
-            return envelope
         previous = self._previous
+        if previous and not previous.recent(arrived_s):
+            previous = self._previous = None
+        continues = envelope.continues(stamp_s, arrived_s)
+        if previous and previous.continues(stamp_s, arrived_s):
+            distance_s = arrived_s - stamp_s
+            far_s = abs(distance_s - envelope.offset_s) if continues else SILENCE_S
+            if abs(distance_s - previous.offset_s) + EARLY_S / 2 < far_s:
+                self._envelope, self._previous = previous, envelope
+                return previous
+        if continues:
+            return envelope
         self._previous = envelope
-        if previous and previous.recent(arrived_s) and previous.continues(stamp_s, arrived_s):
-            self._envelope = previous
-            return previous
         if self._trusted:
             self._jumped(arrived_s)
         taken_s = self._after_jump(envelope, arrived_s)
@@ -252,7 +264,7 @@ class CaptureTime:
             rate = 0.0
         fresh = Envelope(arrived_s, least_s, rate)
         fresh.newest_s = envelope.newest_s
-        fresh.units = 1
+        fresh.units = envelope.units
         self._envelope = fresh
         return fresh
 
@@ -269,24 +281,27 @@ class _Wall:
     def sample(self, *, fresh: bool = False) -> None:
         """Compare the two clocks: a step is taken over at once, a small one only if `fresh`.
 
-        A small difference is followed slowly. Two readings between which the thread had to wait
-        tell nothing.
+        A small difference is followed slowly.
         """
-        before_s = self._clock.monotonic()
         now = self._clock.now()
         at_s = self._clock.monotonic()
-        if at_s - before_s > READING_S:
-            return
         error_s = now - at_s - self.offset_s
-        if abs(error_s) > WALL_STEP_S:
-            self.steps += 1
+        slew_s = SLEW * (at_s - self._at_s)
+        if -slew_s <= error_s <= slew_s:
             self.offset_s += error_s
-        elif fresh:
-            self.offset_s += error_s
+        elif fresh or not -WALL_STEP_S <= error_s <= WALL_STEP_S:
+            self._set(now, at_s)
         else:
-            slew_s = SLEW * (at_s - self._at_s)
-            self.offset_s += min(max(error_s, -slew_s), slew_s)
+            self.offset_s += slew_s if error_s > 0 else -slew_s
         self._at_s = at_s
+
+    def _set(self, now: float, at_s: float) -> None:
+        """Take the difference over, if the two were read together."""
+        again_s = self._clock.now() - self._clock.monotonic()
+        if abs(now - at_s - again_s) > READING_S:
+            return
+        self.steps += abs(again_s - self.offset_s) > WALL_STEP_S
+        self.offset_s = again_s
 
 
 class _Sender:
