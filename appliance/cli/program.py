@@ -4,13 +4,26 @@ import click
 
 from appliance import __version__
 from appliance.cli.blocks import blocks, schema_command
+from appliance.cli.cameras import cameras
 from appliance.cli.checking import check
 from appliance.cli.daemon import serve_command, status, stop
 from appliance.cli.drawing import graph
 from appliance.cli.models import models
 from appliance.cli.running import demo, run
 
-COMMANDS = (blocks, check, demo, graph, models, run, schema_command, serve_command, status, stop)
+COMMANDS = (
+    blocks,
+    cameras,
+    check,
+    demo,
+    graph,
+    models,
+    run,
+    schema_command,
+    serve_command,
+    status,
+    stop,
+)
 
 
 @click.group(
