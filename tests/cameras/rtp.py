@@ -35,7 +35,7 @@ def header(codec: str, sequence: int, stamp: int, ssrc: int, *, last: bool) -> b
     return struct.pack(">BBHII", 0x80, kind, sequence & 0xFFFF, stamp & 0xFFFFFFFF, ssrc)
 
 
-def caps(clip: Clip) -> str:
+def caps(clip: Clip, ssrc: int) -> str:
     """What GStreamer writes the SDP from."""
     encoding = {"h264": "H264", "h265": "H265", "mjpeg": "JPEG"}[clip.codec]
     fields = {
@@ -43,6 +43,8 @@ def caps(clip: Clip) -> str:
         "encoding-name": f"(string){encoding}",
         "clock-rate": f"(int){CLOCK_HZ}",
         "payload": f"(int){PAYLOAD_TYPES[clip.codec]}",
+        # By it the session finds the clock rate, without which its reports are up to a frame late.
+        "ssrc": f"(uint){ssrc}",
         "a-framerate": f"(string){clip.rate:g}",
         **_parameter_sets(clip),
     }

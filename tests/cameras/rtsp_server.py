@@ -10,6 +10,7 @@ import contextlib
 import json
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +42,15 @@ class Outlet:
         self._source = source
         self.playing = False
 
+    def running_ns(self, taken_ns: int) -> int | None:
+        """How long the media had been running at a time of CLOCK_MONOTONIC; None: not yet."""
+        if self._source.get_clock() is None or not self._source.get_base_time():
+            return None
+        return int(taken_ns - self._source.get_base_time())
+
     def push(self, packets: list[bytes], taken_ns: int) -> None:
         """Send packets, whose picture was taken at `taken_ns` of CLOCK_MONOTONIC."""
-        clock = self._source.get_clock()
-        # Before it plays the media has no clock, and its first picture is that of time 0.
-        stamp = max(0, taken_ns - self._source.get_base_time()) if clock is not None else 0
+        stamp = max(0, self.running_ns(taken_ns) or 0)
         for packet in packets:
             buffer = Gst.Buffer.new_wrapped(packet)
             buffer.pts = buffer.dts = stamp
@@ -71,13 +76,9 @@ class Camera:
         source.set_property("caps", Gst.Caps.from_string(self.sender.caps()))
         outlet = Outlet(source)
         element.get_parent().connect("deep-element-added", self._added)
-        media.connect("new-state", lambda _media, state: self._state(outlet, state))
+        media.connect("new-state", lambda _media, state: _note_state(outlet, state))
         media.connect("unprepared", lambda _media: self.sender.leave(outlet))
         self.sender.join(outlet)
-
-    def _state(self, outlet: Outlet, state: int) -> None:
-        outlet.playing = state == int(PLAYING)
-        self.sender.wake()
 
     def _added(self, _pipeline: Any, _bin: Any, element: Any) -> None:
         if element.find_property("sync"):
@@ -86,6 +87,10 @@ class Camera:
         if element.find_property("internal-session"):
             session = element.get_property("internal-session")
             session.set_property("rtcp-min-interval", int(self._report_every_s * Gst.SECOND))
+
+
+def _note_state(outlet: Outlet, state: int) -> None:
+    outlet.playing = state == int(PLAYING)
 
 
 class Server:
@@ -112,15 +117,16 @@ class Server:
     def do(self, command: dict[str, Any]) -> dict[str, Any]:
         """Do one command; what went wrong is in the answer."""
         action, name = command.pop("do"), command.pop("camera", None)
+        actions: dict[str, Callable[..., int | None]] = {
+            "add": self._add,
+            "close": self._close,
+            "switch": self._switch,
+        }
         try:
             if name is None:
                 answer = getattr(self, f"do_{action}")(**command)
-            elif action == "add":
-                answer = self._add(name, **command)
-            elif action == "close":
-                answer = self._close(name)
-            elif action == "switch":
-                answer = self._switch(name, **command)
+            elif action in actions:
+                answer = actions[action](name, **command)
             else:
                 answer = getattr(self._cameras[name].sender, action)(**command)
         except Exception as error:  # noqa: BLE001 - the other side raises it

@@ -27,6 +27,9 @@ class Outlet(Protocol):
 
     playing: bool
 
+    def running_ns(self, taken_ns: int) -> int | None:
+        """How long it had been running at that time; None: its clock does not run yet."""
+
     def push(self, packets: list[bytes], taken_ns: int) -> None:
         """Send the packets of a picture, or a part of them."""
 
@@ -56,13 +59,14 @@ class Sender:
         self._jump_s = 0.0
         self._next_clip: Clip | None = None
         self._at = 0
+        self._sent: int | None = None
         self._sequence = random.randrange(1 << 16)
         self._ssrc = random.randrange(1 << 32)
         self._chance = random.Random(5)
-        self._outlets: list[Outlet] = []
+        self._outlet: Outlet | None = None
+        self._begun = False
         self._due_ns = time.monotonic_ns()
         self._lock = threading.Lock()
-        self._wake = threading.Event()
         self._payloads: dict[int, list[bytes]] = {}
         with log.open("r+b") as file:
             self._log = mmap.mmap(file.fileno(), LOG_BYTES)
@@ -70,25 +74,18 @@ class Sender:
     def caps(self) -> str:
         """What the stream is, for the SDP."""
         with self._lock:
-            return rtp.caps(self._next_clip or self._clip)
+            return rtp.caps(self._next_clip or self._clip, self._ssrc)
 
     def join(self, outlet: Outlet) -> None:
         """A media is set up: it gets one key frame, and the others once it plays."""
         with self._lock:
-            self._take_next_clip()
-            self._at = self._clip.next_key(self._at)
-            self._outlets = [outlet]
-            if not self._faults.stalled:
-                self._send_next(time.monotonic_ns())
+            self._outlet, self._begun = outlet, False
 
     def leave(self, outlet: Outlet) -> None:
         """A media is gone."""
         with self._lock:
-            self._outlets = [o for o in self._outlets if o is not outlet]
-
-    def wake(self) -> None:
-        """A media began to play, or ceased."""
-        self._wake.set()
+            if self._outlet is outlet:
+                self._outlet = None
 
     def stall(self) -> None:
         """Send nothing."""
@@ -103,7 +100,7 @@ class Sender:
     def go_on(self) -> None:
         """No fault at all; time stamps that jumped stay where they are."""
         with self._lock:
-            if self._faults.frozen and self._clip.units[self._at].key:
+            if self._faults.frozen and self._sent == self._at:
                 self._at = (self._at + 1) % len(self._clip.units)
             self._faults = Faults()
 
@@ -145,19 +142,33 @@ class Sender:
         if now_ns - taken_ns > LATE_NS:
             # The process was stopped: what it missed is lost, as with a real camera.
             taken_ns, self._due_ns = now_ns, now_ns + int(SECOND_NS / self._rate)
-        if self._faults.stalled or not any(outlet.playing for outlet in self._outlets):
+        if self._faults.stalled or self._outlet is None:
             return
         self._take_next_clip()
-        self._send_next(taken_ns)
+        if not self._begun:
+            self._begun = self._begin(self._outlet, taken_ns)
+        elif self._outlet.playing:
+            self._send_next(self._outlet, taken_ns)
+
+    def _begin(self, outlet: Outlet, taken_ns: int) -> bool:
+        """Send the first key frame, if the media runs long enough to have taken it."""
+        running_ns = outlet.running_ns(taken_ns - int(self._clip.delay * SECOND_NS / self._rate))
+        if running_ns is None or running_ns < 0:
+            return False
+        self._at = self._clip.next_key(self._at)
+        self._send_next(outlet, taken_ns)
+        return True
 
     def _take_next_clip(self) -> None:
         if self._next_clip is not None:
             self._clip, self._next_clip, self._at = self._next_clip, None, 0
+            self._sent = None
             self._payloads.clear()
 
-    def _send_next(self, taken_ns: int) -> None:
+    def _send_next(self, outlet: Outlet, taken_ns: int) -> None:
         index = self._at
         unit = self._clip.units[index]
+        self._sent = index
         if not self._faults.frozen:
             self._at = (index + 1) % len(self._clip.units)
         # A picture that is shown before those already sent was taken before them.
@@ -167,13 +178,9 @@ class Sender:
         middle = len(packets) // 2 if self._faults.pause_s and len(packets) > 1 else 0
         self._write_log(unit.number)
         if middle:
-            self._push(packets[:middle], taken_ns)
+            outlet.push(packets[:middle], taken_ns)
             time.sleep(self._faults.pause_s)
-        self._push(packets[middle:], taken_ns)
-
-    def _push(self, packets: list[bytes], taken_ns: int) -> None:
-        for outlet in self._outlets:
-            outlet.push(packets, taken_ns)
+        outlet.push(packets[middle:], taken_ns)
 
     def _packets(self, index: int, unit: Unit, taken_ns: int) -> list[bytes]:
         pieces = self._payloads.get(index)
