@@ -3,6 +3,7 @@
 import random
 import socket
 import threading
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -88,7 +89,8 @@ class Daemon:
         self._pace = pace
         self._restarts = restarts
         self._supervisor = Supervisor(clock)
-        self._models = models or Models(Store(settings.state_dir), model_cards(load_catalog()))
+        cards, callers = model_cards(load_catalog()), model_callers(settings, plans)
+        self._models = models or Models(Store(settings.state_dir), cards, callers)
         self._began_s = clock.monotonic()
         self._cameras = {name: self._camera(name) for name in settings.cameras}
         self._permits = Permits(core_count(), clock)
@@ -298,6 +300,16 @@ def is_picture(annotation: Any) -> bool:
     """Whether values of this type are pictures, or many of them."""
     parts = [part for part in get_args(annotation) if part not in (Ellipsis, NoneType)]
     return annotation is Image or (bool(parts) and all(map(is_picture, parts)))
+
+
+def model_callers(settings: Settings, plans: Mapping[str, Plan]) -> Mapping[str, int]:
+    """How many lanes use each model."""
+    callers: Counter[str] = Counter()
+    for name, plan in plans.items():
+        pipeline = settings.pipelines[name]
+        models = {need.name for need in plan.needs(pipeline.inputs) if need.kind == "model"}
+        callers.update(dict.fromkeys(models, len(pipeline.cameras)))
+    return callers
 
 
 def _gate(given: MotionGateSettings | None) -> MotionGate | None:

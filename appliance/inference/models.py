@@ -4,6 +4,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import structlog
 
@@ -46,10 +47,17 @@ class LoadedModel:
 class Models:
     """Lends models to blocks by name: the Host of `blocks/block.py`.
 
-    A model is loaded once. Others wait for that; who holds a model already does not.
+    A model is loaded once. Others wait for that; who holds a model already does not. `callers` is
+    how many threads will use each model at the same time, where that is known.
     """
 
-    def __init__(self, store: Store, cards: Mapping[str, ModelCard]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        cards: Mapping[str, ModelCard],
+        callers: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
+        self._callers = callers
         self._store = store
         self._cards = dict(cards)
         self._loaded: dict[str, LoadedModel] = {}
@@ -75,14 +83,14 @@ class Models:
         path = self._store.verified(card)
         sha256 = card.sha256 or digest(path)
         choice = choose_provider(path, sha256, card.input.shape, self._store.probes)
-        session = _open(card, path, choice.provider)
+        session = _open(card, path, choice.provider, self._callers.get(card.name, 1))
         log.info("model loaded", model=card.name, provider=choice.provider, reason=choice.reason)
         return LoadedModel(card, session)
 
 
-def _open(card: ModelCard, path: Path, provider: str) -> Session:
+def _open(card: ModelCard, path: Path, provider: str, callers: int) -> Session:
     try:
-        session = Session(path, provider)
+        session = Session(path, provider, callers)
     except Exception as error:
         raise ModelError(f"{card.name}: onnxruntime cannot load {path}: {error}") from error
     fits = len(session.input_shape) == 4 and all(
