@@ -50,7 +50,7 @@ class Processor:
             return None
         ours = {f"cpu{core}" for core in os.sched_getaffinity(0)}
         fields = [line.split() for line in lines if line.partition(" ")[0] in ours]
+        if not fields:
+            return None
         # proc(5): user, nice, system, idle, iowait.
-        return (
-            sum(int(each[4]) + int(each[5]) for each in fields) * self._tick_s if fields else None
-        )
+        return sum(int(each[4]) + int(each[5]) for each in fields) * self._tick_s

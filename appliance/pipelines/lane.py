@@ -155,7 +155,7 @@ class Lane:
     `on_turn` is told of every turn that was run, with a frame or without.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a lane meets is given to it
         self,
         name: LaneName,
         run: Run,

@@ -40,7 +40,7 @@ class Steering:
         cores: int,
         looked: Callable[[], None] = lambda: None,
     ) -> None:
-        self._cameras = [camera for camera in cameras]
+        self._cameras = list(cameras)
         self._clock = clock
         self._pacer = Pacer(cores)
         self._processor = Processor()
