@@ -4,6 +4,7 @@ A decoder never notices what is left out: pictures nobody refers to may go at an
 refer to may go from some picture to the next key, since all between them is left out as well.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -172,9 +173,10 @@ class StructureMeter:
             self._before_key = (self._before_key[0] + 1, self._before_key[1] + added)
         else:
             self._group = (self._group[0] + 1, self._group[1] + added)
-        last_s = self._began_s if self._key_at_s is None else self._key_at_s
-        if at_s - last_s > 3 * PATIENCE_S:
-            self._keyless = True
+        if self._key_at_s is None:
+            self._keyless = at_s - self._began_s > PATIENCE_S
+        else:
+            self._keyless = at_s - self._key_at_s > 3 * PATIENCE_S
 
     def took(self, marks: UnitMarks, cpu_s: float) -> None:
         """Note what it took to decode a unit, in seconds of CPU time."""
@@ -207,6 +209,7 @@ class Skipper:
         self._broken: Refusal = "no key yet"
         self._broken_at_s: float | None = None
         self._keyless = False
+        self._late_until_s = -math.inf
         self._key_at_s: float | None = None
         self._leading_before: int | None = None
         self._in_group = 0
@@ -221,14 +224,20 @@ class Skipper:
         """A unit was lost or damaged: what follows refers to it, up to the next key."""
         self._break("loss")
 
-    def skip_to_key(self) -> None:
-        """Decoding is late: leave out what waits, up to the next key."""
+    def skip_to_key(self, until_s: float) -> None:
+        """Decoding is late: leave out what waits, up to the next key.
+
+        Of a stream without keys all that came before `until_s`, though what follows is damaged
+        until the stream has mended itself: a picture that is late is worth less.
+        """
+        if self._keyless:
+            self._late_until_s = until_s
         self._break("behind")
 
     def admits(self, marks: UnitMarks, at_s: float, pts: int | None = None) -> bool:
         """Whether the next captured unit is to be decoded; ask for each exactly once.
 
-        `at_s` is any clock that rises, `pts` the time of presentation in any unit.
+        `at_s` is when it came, on a clock that rises; `pts` the time of presentation in any unit.
         """
         self.ends_group = self.restarts = False
         if not marks.picture:
@@ -274,6 +283,8 @@ class Skipper:
     def _refusal(self, marks: UnitMarks, at_s: float, pts: int | None) -> Refusal:
         if self._broken and not self._gives_up_waiting(at_s):
             return self._broken
+        if at_s < self._late_until_s:
+            return "behind"
         if self._leading_before is not None and pts is not None:
             if pts < self._leading_before:
                 return "level"

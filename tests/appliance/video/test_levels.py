@@ -122,7 +122,7 @@ def test_after_a_loss_all_up_to_the_next_key_is_left_out() -> None:
 
 def test_decoding_that_is_late_goes_on_at_the_next_key() -> None:
     skipper = at_level(ALL)
-    skipper.skip_to_key()
+    skipper.skip_to_key(1.0)
 
     assert admitted(skipper, GROUP[1:] + GROUP) == ".......70123456"
     assert skipper.why == ""
@@ -136,6 +136,17 @@ def test_a_stream_that_never_sends_a_key_is_decoded_after_a_time() -> None:
     assert through.count(".") == 250
     skipper.lost()
     assert skipper.admits(PLAIN, 11.0)
+
+
+def test_of_a_stream_without_keys_what_is_late_is_left_out_all_the_same() -> None:
+    skipper = Skipper(patience_s=1.0)
+    admitted(skipper, [PLAIN] * 50)
+
+    skipper.skip_to_key(10.0)
+
+    assert not skipper.admits(PLAIN, 9.96)
+    assert skipper.why == "behind"
+    assert skipper.admits(PLAIN, 10.0)
 
 
 def test_patience_is_longer_where_keys_are_known_to_be_rare() -> None:
@@ -194,7 +205,7 @@ def run_at_random(stream: Stream, seed: int) -> list[Unit | None]:
         if chance.random() < 0.15:
             skipper.want(chance.choice(levels))
         if chance.random() < 0.02:
-            skipper.skip_to_key()
+            skipper.skip_to_key(number / 25)
         if chance.random() < 0.03:
             skipper.lost()
             continue

@@ -1,0 +1,384 @@
+"""How much of each camera is decoded: a slow loop over measured costs, about once a second.
+
+Two reasons make a camera's level cheaper. Demand: its lanes use fewer frames anyway. Shortage: all
+cameras together would take more processor time than decoding may have. The budget of decoding is
+found as TCP finds its window (additive increase, multiplicative decrease: Chiu and Jain, 1989),
+within a share of the cores that other processes leave; docs/decisions/0015 has the reasons.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from appliance.video.levels import ALL, Level, Structure
+
+# Decoding may have this share of the cores: what it makes must also be looked at.
+BUDGET_SHARE = 0.8
+# A level must give more than is wanted, or lanes wait for frames: by this to go down to it, and by
+# this to stay there.
+MARGIN_DOWN, MARGIN_STAY = 1.5, 1.1
+# How long demand must be low before a level follows it; doubled each time that proves wrong.
+LOW_FOR_S, LOW_FOR_AT_MOST_S = 5.0, 320.0
+PROVED_WRONG_WITHIN_S = 60.0
+# How long between two changes of one camera that are not urgent.
+BETWEEN_CHANGES_S = 5.0
+# Costs of a second are noisy; this is the weight of the newest in their average.
+COST_WEIGHT = 0.3
+OVER_BUDGET, ROOM_NEEDED = 1.05, 0.9
+LEAST_BUDGET_SHARE = 0.02
+# What is measured follows a cut at once where decoding lags, and after a while where lanes starve.
+CUT, LAGGING_CUT_EVERY_S, STARVED_CUT_EVERY_S = 0.8, 2.0, 8.0
+GROWTH_PER_S = 0.1
+# After a cut the budget rests; twice as long each time that growing led to the next cut.
+REST_S, REST_AT_MOST_S = 3.0, 240.0
+# What is a great change of what others leave, as a share of all cores; what is a great fall of
+# lags and of costs; and how many seconds lags must have fallen.
+MUCH_SHARE, RELIEF, EASED_FOR = 0.2, 0.6, 3
+# A lag above this share of what is allowed, beside the time of decoding itself, shows a shortage.
+BEARABLE_LAG_SHARE = 0.2
+LATEST_S = 1.0
+# What a camera is guaranteed is its key frames; what is measured of that is noisy.
+STARVED_SHARE = 0.9
+CATCH_UP_EVERY_S = 3.0
+# A lane that leaves out fewer than this share of its frames might use more than it is given.
+NOTABLE_SHARE = 0.05
+
+
+def usable_rate(taken_rate: float, replaced_rate: float) -> float:
+    """Frames/s that a lane can use, from what it took and what it missed, both frames/s.
+
+    Infinite if it took all it was given: how many more it could use is then not known.
+    """
+    given = taken_rate + replaced_rate
+    return taken_rate if given and replaced_rate >= NOTABLE_SHARE * given else math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class CameraLoad:
+    """What was measured of one camera over the last second or few.
+
+    Attributes:
+        captured_rate: Units/s that came, whatever became of them.
+        level: What is in force now.
+        unit_cost_s: CPU time per unit that was decoded; 0 if none was.
+        lag_s: p95, over the last second, of the time from a unit's arrival to its picture.
+        wanted_rate: Frames/s that its lanes can use; infinite if all they can get.
+        max_latency_s: The smallest of its lanes.
+        waits: Its lanes wait for a fresh frame rather than take an old one (those with a
+            `max_rate`), so that a long time from one frame to the next makes no frame older.
+    """
+
+    name: str
+    weight: float
+    captured_rate: float
+    structure: Structure
+    level: Level
+    unit_cost_s: float
+    lag_s: float
+    wanted_rate: float = math.inf
+    max_latency_s: float = 0.5
+    waits: bool = False
+
+    @property
+    def full_cost_s(self) -> float:
+        """CPU time per captured unit if all were decoded; 0 if it is not known."""
+        relative = self.structure.unit_cost(ALL) / self.structure.unit_cost(self.level)
+        return self.unit_cost_s * relative
+
+    @property
+    def lag_limit_s(self) -> float:
+        """The lag that shows that its decoding does not get the time it needs."""
+        return BEARABLE_LAG_SHARE * self.max_latency_s + 2 * self.unit_cost_s
+
+    @property
+    def starved(self) -> bool:
+        """Whether its lanes get through fewer frames than there are keys, 1/s at most."""
+        if self.waits or self.structure.units_per_key is None:
+            return False
+        keys = self.structure.rate(self.structure.levels[-1], self.captured_rate)
+        return self.wanted_rate < STARVED_SHARE * min(keys, 1.0)
+
+    @property
+    def late(self) -> bool:
+        """Whether it is so late that what waits is better left out."""
+        return self.lag_s > min(LATEST_S, self.max_latency_s / 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What a camera shall do; `skip_to_key`: leave out at once what waits to be decoded."""
+
+    level: Level
+    skip_to_key: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Shortage:
+    """Decoding is short: what is wanted takes more than there is, both in cores."""
+
+    needed_cores: float
+    budget_cores: float
+    cores: float
+    cameras: Sequence[str]
+
+    def __str__(self) -> str:
+        """What is short, and by how much, in one sentence."""
+        few = ", ".join(self.cameras[:3]) + (", …" if len(self.cameras) > 3 else "")
+        how = f"in part only: {few}" if self.cameras else "late"
+        return (
+            f"decoding is short: it takes {self.needed_cores:.2f} cores and may have "
+            f"{self.budget_cores:.2f} of {self.cores:g}; {len(self.cameras)} cameras are decoded "
+            f"{how}. A sub-stream, a lower rate or H.264 takes less."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The pace of each camera, and what is short, if anything is."""
+
+    paces: Mapping[str, Pace]
+    shortage: Shortage | None
+
+
+@dataclass(slots=True)
+class _Camera:
+    """What is remembered of one camera between two steps."""
+
+    load: CameraLoad
+    cost_s: float = 0.0
+    demanded: Level = ALL
+    level: Level = ALL
+    low_since_s: float | None = None
+    low_for_s: float = LOW_FOR_S
+    lowered_s: float = -math.inf
+    changed_s: float = -math.inf
+    caught_up_s: float = -math.inf
+
+    def cores(self, level: Level) -> float:
+        """CPU seconds per second that a level takes."""
+        return self.load.captured_rate * self.cost_s * self.load.structure.share_of_cost(level)
+
+    def next_cheaper(self) -> Level | None:
+        levels = self.load.structure.levels
+        at = levels.index(self.level) + 1
+        return levels[at] if at < len(levels) else None
+
+    def next_better(self) -> Level | None:
+        """The level above the one in force, not above what is demanded."""
+        levels = self.load.structure.levels
+        at = levels.index(self.level)
+        return levels[at - 1] if at > levels.index(self.demanded) else None
+
+    def set(self, level: Level, now_s: float) -> None:
+        if level != self.level:
+            self.level, self.changed_s = level, now_s
+
+
+@dataclass(slots=True)
+class _Budget:
+    """How many cores decoding may have."""
+
+    cores: float
+    left_cores: float = 0.0
+    window: float = 0.0
+    strained_for: int = 0
+    cut_s: float = -math.inf
+    rest_s: float = REST_S
+    grown_s: float = -math.inf
+    usual_strain: float = 0.0
+    eased_for: int = 0
+    needed_cores: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.left_cores = self.cores
+        self.window = BUDGET_SHARE * self.cores
+
+    @property
+    def now(self) -> float:
+        return min(self.window, BUDGET_SHARE * self.left_cores)
+
+    def see_left(self, left_cores: float) -> None:
+        """What others leave of the cores; a great change is believed at once."""
+        change = left_cores - self.left_cores
+        if change > MUCH_SHARE * self.cores:
+            self._forget()
+        self.left_cores += change * (0.4 if abs(change) < MUCH_SHARE * self.cores else 1.0)
+
+    def see_relief(self, strain: float, needed_cores: float) -> None:
+        """Learn whether what led to the cuts has gone: then the budget need not rest any longer.
+
+        `strain` is the greatest lag as a share of its limit, `needed_cores` what full decoding of
+        all cameras takes.
+        """
+        if needed_cores < RELIEF * self.needed_cores:
+            self._forget()
+        eased = strain < RELIEF * self.usual_strain
+        self.eased_for = self.eased_for + 1 if eased else 0
+        if self.eased_for >= EASED_FOR:
+            self._forget()
+        if not eased:
+            self.usual_strain += (strain - self.usual_strain) * 0.2
+        self.needed_cores = max(needed_cores, 0.98 * self.needed_cores)
+
+    def _forget(self) -> None:
+        self.rest_s, self.usual_strain, self.needed_cores, self.eased_for = REST_S, 0.0, 0.0, 0
+
+    def see_strain(self, used_cores: float, now_s: float, cut_every_s: float | None) -> None:
+        """Learn whether there is too little time, and then how often that may lead to a cut."""
+        self.strained_for = self.strained_for + 1 if cut_every_s else 0
+        since_cut_s = now_s - self.cut_s
+        if cut_every_s and self.strained_for > 1 and since_cut_s >= cut_every_s:
+            if now_s - self.grown_s <= 2 * REST_S + self.rest_s:
+                self.rest_s = min(2 * self.rest_s, REST_AT_MOST_S)
+            self.window = max(CUT * min(self.now, used_cores), LEAST_BUDGET_SHARE * self.cores)
+            self.cut_s = now_s
+        elif not cut_every_s and since_cut_s >= self.rest_s:
+            self._grow(now_s)
+
+    def _grow(self, now_s: float) -> None:
+        whole = BUDGET_SHARE * self.cores
+        if self.window < whole:
+            step = GROWTH_PER_S * self.cores * REST_S / self.rest_s
+            self.window = min(self.window + step, whole)
+            self.grown_s = now_s
+        elif now_s - self.cut_s > 2 * REST_AT_MOST_S:
+            self.rest_s = REST_S
+
+
+@dataclass(slots=True)
+class Pacer:
+    """Decides the levels of all cameras; asked about once a second."""
+
+    cores: float
+    _cameras: dict[str, _Camera] = field(default_factory=dict)
+    _over_for: int = 0
+    _room_for: int = 0
+    _budget: _Budget = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._budget = _Budget(self.cores)
+
+    def step(
+        self, loads: Sequence[CameraLoad], now_s: float, left_cores: float = math.inf
+    ) -> Decision:
+        """The levels for the next second.
+
+        `left_cores` is what this process used of the cores in the last second and what was idle:
+        all that other processes leave; infinite if it is not known.
+        """
+        self._cameras = {load.name: self._remember(load) for load in loads}
+        cameras = list(self._cameras.values())
+        strain = max((load.lag_s / load.lag_limit_s for load in loads), default=0.0)
+        lagging = strain > 1
+        every_s = LAGGING_CUT_EVERY_S if lagging else STARVED_CUT_EVERY_S
+        strained = lagging or any(load.starved for load in loads)
+        self._budget.see_left(min(left_cores, self.cores))
+        self._budget.see_relief(strain, sum(camera.cores(ALL) for camera in cameras))
+        used = sum(camera.cores(camera.level) for camera in cameras)
+        self._budget.see_strain(used, now_s, every_s if strained else None)
+        for camera in cameras:
+            self._follow_demand(camera, now_s)
+        self._keep_budget(cameras, now_s)
+        paces = {c.load.name: Pace(c.level, self._catches_up(c, now_s)) for c in cameras}
+        return Decision(paces, self._shortage(cameras))
+
+    def _remember(self, load: CameraLoad) -> _Camera:
+        camera = self._cameras.get(load.name) or _Camera(load)
+        camera.load = load
+        cost_s = load.full_cost_s
+        if cost_s:
+            weight = COST_WEIGHT if camera.cost_s else 1.0
+            camera.cost_s += (cost_s - camera.cost_s) * weight
+        levels = load.structure.levels
+        camera.level = _nearest(camera.level, levels)
+        camera.demanded = _nearest(camera.demanded, levels)
+        return camera
+
+    def _follow_demand(self, camera: _Camera, now_s: float) -> None:
+        enough = _cheapest(camera.load, MARGIN_STAY)
+        levels = camera.load.structure.levels
+        at = levels.index(camera.demanded)
+        if levels.index(enough) < at:
+            if now_s - camera.lowered_s <= PROVED_WRONG_WITHIN_S:
+                camera.low_for_s = min(2 * camera.low_for_s, LOW_FOR_AT_MOST_S)
+            if camera.level == camera.demanded:
+                camera.set(enough, now_s)
+            camera.demanded, camera.low_since_s = enough, None
+            return
+        lower = _cheapest(camera.load, MARGIN_DOWN)
+        if levels.index(lower) <= at:
+            camera.low_since_s = None
+            return
+        if camera.low_since_s is None:
+            camera.low_since_s = now_s
+        waited = now_s - camera.low_since_s >= camera.low_for_s
+        if waited and now_s - camera.changed_s >= BETWEEN_CHANGES_S:
+            camera.demanded, camera.lowered_s, camera.low_since_s = lower, now_s, None
+            if levels.index(camera.level) < levels.index(lower):
+                camera.set(lower, now_s)
+
+    def _keep_budget(self, cameras: Sequence[_Camera], now_s: float) -> None:
+        used = sum(camera.cores(camera.level) for camera in cameras)
+        budget = self._budget.now
+        self._over_for = self._over_for + 1 if used > OVER_BUDGET * budget else 0
+        if self._over_for > 1 or used > 1.3 * budget or used > self.cores:
+            self._shed(cameras, used - budget, now_s)
+        elif not self._over_for:
+            self._give_back(cameras, ROOM_NEEDED * budget - used, now_s)
+
+    def _shed(self, cameras: Sequence[_Camera], excess: float, now_s: float) -> None:
+        """One level of one camera at a time, that which takes most for its weight."""
+        while excess > 0:
+            able = [camera for camera in cameras if camera.next_cheaper() and camera.cost_s]
+            if not able:
+                return
+            camera = max(able, key=lambda c: (c.cores(c.level) / c.load.weight, c.load.name))
+            level = camera.next_cheaper()
+            assert level is not None  # noqa: S101  # chosen by it
+            excess -= camera.cores(camera.level) - camera.cores(level)
+            camera.set(level, now_s)
+
+    def _give_back(self, cameras: Sequence[_Camera], room: float, now_s: float) -> None:
+        """One level of one camera at a time, that which has least for its weight."""
+        waiting = [c for c in cameras if now_s - c.changed_s >= BETWEEN_CHANGES_S]
+        while waiting:
+            camera = min(waiting, key=lambda c: (c.cores(c.level) / c.load.weight, c.load.name))
+            level = camera.next_better()
+            more = camera.cores(level) - camera.cores(camera.level) if level else math.inf
+            if level is None or more > room:
+                waiting.remove(camera)
+                continue
+            room -= more
+            camera.set(level, now_s)
+
+    def _catches_up(self, camera: _Camera, now_s: float) -> bool:
+        load = camera.load
+        if not load.late or now_s - camera.caught_up_s < CATCH_UP_EVERY_S:
+            return False
+        camera.caught_up_s = now_s
+        return True
+
+    def _shortage(self, cameras: Sequence[_Camera]) -> Shortage | None:
+        cut = [c.load.name for c in cameras if c.level != c.demanded]
+        if not cut and not any(camera.load.late for camera in cameras):
+            return None
+        needed = sum(camera.cores(camera.demanded) for camera in cameras)
+        return Shortage(needed, self._budget.now, self.cores, cut)
+
+
+def _nearest(level: Level, levels: Sequence[Level]) -> Level:
+    """The level itself, or of a stream that has changed the first of its kind, or all."""
+    if level in levels:
+        return level
+    return next((other for other in levels if other.kind == level.kind), ALL)
+
+
+def _cheapest(load: CameraLoad, margin: float) -> Level:
+    """The cheapest level that gives what is wanted, in even steps."""
+    best = ALL
+    for level in load.structure.levels:
+        rate = load.structure.rate(level, load.captured_rate)
+        fresh = load.waits or rate * load.max_latency_s >= 2  # a frame is half of it old at most
+        if level.even and fresh and rate >= margin * load.wanted_rate:
+            best = level
+    return best
