@@ -1,6 +1,8 @@
 """Commands to a running daemon: one JSON object a line over state_dir/control.sock, mode 0600.
 
-A request is `{"command": "status"}`; the answer `{"ok": true, …}` or `{"ok": false, "error": …}`.
+A request is `{"command": "status"}`, some with arguments beside the command; the answer is
+`{"ok": true, …}` or `{"ok": false, "error": …}`, with `"refused": true` where the request is
+wrong.
 """
 
 import json
@@ -10,11 +12,14 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import structlog
 
 Handler = Callable[[], Mapping[str, Any]]
+# One that is given the whole request.
+Asked = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 SOCKET_NAME = "control.sock"
 # How soon the server sees its stop event, and how long it waits for each part of a request.
@@ -35,12 +40,26 @@ class ControlError(Exception):
     """The daemon answered, but not with what was asked for."""
 
 
-class ControlServer:
-    """Answers requests on the thread that calls `loop`. Made after the outbox holds its lock."""
+class RefusedError(ControlError):
+    """The request cannot be met as it is; raised by a handler, and again where it was asked."""
 
-    def __init__(self, state_dir: Path, handlers: Mapping[str, Handler]) -> None:
+
+class ControlServer:
+    """Answers requests on the thread that calls `loop`. Made after the outbox holds its lock.
+
+    `handlers` are those of commands that are a word; those of `asked` take arguments, and raise
+    RefusedError for what is wrong with them.
+    """
+
+    def __init__(
+        self,
+        state_dir: Path,
+        handlers: Mapping[str, Handler],
+        asked: Mapping[str, Asked] = MappingProxyType({}),
+    ) -> None:
         self._state_dir = state_dir
         self._handlers = handlers
+        self._asked = asked
 
     def loop(self, stop: threading.Event) -> None:
         """Listen until `stop` is set, then take the socket away."""
@@ -72,29 +91,37 @@ class ControlServer:
 
     def _reply(self, line: bytes) -> bytes:
         try:
-            command = json.loads(line)["command"]
+            told = json.loads(line)
+            command = told["command"]
         except (ValueError, KeyError, TypeError, RecursionError):
             return _refusal('a request is {"command": "…"} on one line')
-        handler = self._handlers.get(command) if isinstance(command, str) else None
-        if handler is None:
-            known = ", ".join(self._handlers)
-            return _refusal(f"unknown command {command!r}; there is {known}")
         try:
-            return json.dumps({"ok": True, **handler()}).encode()
+            return json.dumps({"ok": True, **self._answered(command, told)}).encode()
+        except RefusedError as refused:
+            return _refusal(str(refused), refused=True)
         except Exception as error:  # the next command, such as a stop, must be heard all the same
             log.exception("command failed", command=command)
             return _refusal(f"the command {command} failed: {type(error).__name__}: {error}")
 
+    def _answered(self, command: Any, told: Mapping[str, Any]) -> Mapping[str, Any]:
+        if isinstance(command, str) and command in self._handlers:
+            return self._handlers[command]()
+        if isinstance(command, str) and command in self._asked:
+            return self._asked[command](told)
+        known = ", ".join((*self._handlers, *self._asked))
+        raise RefusedError(f"unknown command {command!r}; there is {known}")
 
-def _refusal(sentence: str) -> bytes:
-    return json.dumps({"ok": False, "error": sentence}).encode()
+
+def _refusal(sentence: str, **more: bool) -> bytes:
+    return json.dumps({"ok": False, "error": sentence, **more}).encode()
 
 
-def request(state_dir: Path, command: str) -> dict[str, Any]:
-    """Ask the daemon that runs on a state directory.
+def request(state_dir: Path, command: str, **arguments: Any) -> dict[str, Any]:
+    """Ask the daemon that runs on a state directory; arguments are plain data.
 
     Raises:
         NoDaemonError: there is none.
+        RefusedError: the arguments are wrong, or the daemon knows no such command.
         ControlError: it is silent, refuses or speaks otherwise.
     """
     path = state_dir / SOCKET_NAME
@@ -103,7 +130,7 @@ def request(state_dir: Path, command: str) -> dict[str, Any]:
         try:
             with _address(state_dir) as address:
                 client.connect(address)
-            client.sendall(json.dumps({"command": command}).encode() + b"\n")
+            client.sendall(json.dumps({"command": command, **arguments}).encode() + b"\n")
             line = _line(client)
         except PermissionError:
             raise ControlError(
@@ -123,7 +150,8 @@ def request(state_dir: Path, command: str) -> dict[str, Any]:
     if not isinstance(reply, dict):
         raise ControlError(f"{path}: the daemon gave no answer that can be read")
     if not reply.pop("ok", False):
-        raise ControlError(str(reply.get("error", "the daemon refused")))
+        kind = RefusedError if reply.get("refused") else ControlError
+        raise kind(str(reply.get("error", "the daemon refused")))
     return reply
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from appliance.cli.options import CONFIG, STATE_DIR
+from appliance.cli.options import CONFIG, STATE_DIR, state_dir_of
 from appliance.cli.signals import stop_on_signals
 from appliance.clock import SystemClock
 from appliance.control import request
@@ -15,7 +15,7 @@ from appliance.inference.catalog import load_catalog, model_cards
 from appliance.observe.log import set_up_logging
 from appliance.pipelines.planning import plan_pipelines
 from appliance.sentences import sentences
-from appliance.settings import default_state_dir, logs_to_journal, read_settings
+from appliance.settings import logs_to_journal, read_settings
 from blocks.loading import load_blocks
 
 DEFAULT_CONFIG = Path("config/appliance.yaml")
@@ -41,7 +41,7 @@ def serve_command(config: Path | None, state_dir: Path | None) -> None:
 def status(config: Path | None, state_dir: Path | None) -> None:
     """Show what the running daemon does, as JSON."""
     with sentences():
-        answer = request(_state_dir_of(config, state_dir), "status")
+        answer = request(state_dir_of(config, state_dir), "status")
         click.echo(json.dumps(answer, indent=2))
 
 
@@ -51,12 +51,5 @@ def status(config: Path | None, state_dir: Path | None) -> None:
 def stop(config: Path | None, state_dir: Path | None) -> None:
     """Tell the running daemon to stop."""
     with sentences():
-        request(_state_dir_of(config, state_dir), "stop")
+        request(state_dir_of(config, state_dir), "stop")
         click.echo("the daemon is stopping")
-
-
-def _state_dir_of(config: Path | None, state_dir: Path | None) -> Path:
-    """The state directory of the daemon that is meant."""
-    if state_dir is None and config is not None:
-        return read_settings(config).state_dir
-    return state_dir or default_state_dir()

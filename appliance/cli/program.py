@@ -8,6 +8,7 @@ from appliance.cli.cameras import cameras
 from appliance.cli.checking import check
 from appliance.cli.daemon import serve_command, status, stop
 from appliance.cli.drawing import graph
+from appliance.cli.explaining import explain
 from appliance.cli.models import models
 from appliance.cli.running import demo, run
 
@@ -16,6 +17,7 @@ COMMANDS = (
     cameras,
     check,
     demo,
+    explain,
     graph,
     models,
     run,
