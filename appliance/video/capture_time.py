@@ -143,7 +143,10 @@ class CaptureTime:
         if taken_s > self._taken_s:
             self._taken_s = taken_s
         utc = taken_s + self._wall.offset_s
-        if sender_utc is not None and self._trusted:
+        if not self._trusted:
+            # A report tells of stamps: it is as wrong as they are.
+            self._sender.unheard()
+        elif sender_utc is not None:
             self._sender.heard(sender_utc, utc, arrived_s)
         return Captured(taken_s, utc - self._sender.lag_s, self._wall.steps)
 
@@ -315,6 +318,11 @@ class _Sender:
     def forget(self) -> None:
         """Begin a connection. The delay of the one before is the best guess for it."""
         self.offset_s = None
+
+    def unheard(self) -> None:
+        """Take back what was told."""
+        self.offset_s = None
+        self.lag_s = 0.0
 
     def heard(self, sender_utc: float, utc: float, arrived_s: float) -> None:
         """A unit was taken at `sender_utc` by the camera's clock, and at `utc` by ours.

@@ -61,7 +61,7 @@ class Envelope:
         self.newest_s = 0.0
         self.units = 0
         self._began_s = self._last_s = self._line_at = self._block_at = arrived_s
-        self._given_s = self._line_s = offset_s
+        self._line_s = offset_s
         self._second = self._block = 0
         self._least_at = arrived_s
         self._least_s = NEVER
@@ -185,8 +185,6 @@ class Envelope:
         )
         room_s = min(at_now[len(at_now) // 2] - at_now[0], ROOM_S)
         line_s = at_now[0] - room_s
-        if now_s - self._began_s < SETTLED_S:
-            line_s = min(line_s, self._given_s)
         self._line_at, self._line_s = now_s, min(line_s, distance_s)
 
 

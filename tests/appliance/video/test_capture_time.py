@@ -213,6 +213,21 @@ def test_stamps_of_a_new_connection_have_nothing_to_do_with_those_before(bench: 
     assert bench.time.jumps == 0
 
 
+def test_a_jump_after_a_silence_is_placed_by_the_usual_delay(bench: Bench) -> None:
+    bench.taken((stamp, at + n % 2 * 0.03) for n, (stamp, at) in enumerate(camera(1000)))
+    assert bench.captured(0.0, 60.015).taken_s == pytest.approx(60.0, abs=0.001)
+
+
+def test_the_drift_of_a_camera_is_known_to_its_next_connection(bench: Bench) -> None:
+    bench.taken(camera(5000, drift_ppm=200.0))
+    bench.time.connected()
+    assert bench.time.drift_ppm == pytest.approx(200, abs=1)
+    units = camera(200, begin_s=210.0, stamp_s=0.0, drift_ppm=200.0)
+    *_, last = bench.taken(units)
+    assert bench.time.drift_ppm == pytest.approx(200, abs=1)
+    assert last == pytest.approx(210.0 + 199 * FRAME_S, abs=0.0005)
+
+
 # Stamps that cannot be used.
 
 
@@ -259,6 +274,21 @@ def test_stamps_that_jump_about_are_not_used(bench: Bench) -> None:
     assert not bench.time.trusted
     assert bench.time.jumps == 4
     assert taken[50:] == pytest.approx([n * FRAME_S for n in range(50, 250)], abs=0.005)
+
+
+def test_jumps_of_another_connection_do_not_count_against_this_one(bench: Bench) -> None:
+    for second in range(3):
+        bench.taken(camera(25, begin_s=second, stamp_s=1000.0 * second))
+    bench.time.connected()
+    for second in range(3, 6):
+        bench.taken(camera(25, begin_s=second, stamp_s=1000.0 * second))
+    assert bench.time.jumps == 4
+    assert bench.time.trusted
+
+
+def test_pictures_in_many_parts_of_one_stamp_are_no_stamps_that_stand_still(bench: Bench) -> None:
+    bench.taken((n // 12 * FRAME_S, n // 12 * FRAME_S) for n in range(1200))
+    assert bench.time.trusted
 
 
 def test_a_connection_with_sane_stamps_is_trusted_again(bench: Bench) -> None:
@@ -335,6 +365,22 @@ def test_frames_taken_before_the_wall_clock_was_set_keep_their_time(bench: Bench
     assert utc[10] == pytest.approx(EPOCH_S + 0.4 - 3600.0, abs=0.001)
 
 
+def test_two_readings_with_a_wait_between_them_are_no_step_of_the_wall_clock(bench: Bench) -> None:
+    bench.placed(camera(500))
+    bench.clock.advance(0.04)
+    waits = [2.0]
+
+    def waited() -> float:
+        bench.clock.advance(waits.pop() if waits else 0.0)
+        return ManualClock.monotonic(bench.clock)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bench.clock, "monotonic", waited)
+        captured = bench.time.captured_s(5020.0, 20.0)
+    assert captured.utc == pytest.approx(EPOCH_S + 20.0, abs=0.001)
+    assert captured.wall_steps == 0
+
+
 # The camera's clock.
 
 
@@ -367,6 +413,25 @@ def test_a_camera_whose_clock_is_wrong_is_shown_and_not_believed(
     assert placed[-1].captured_at == pytest.approx(EPOCH_S + 249 * FRAME_S + 0.1, abs=0.001)
     assert lines(placed) == pytest.approx([n * FRAME_S for n in range(250)], abs=0.001)
     assert bench.time.camera_offset_s == pytest.approx(camera_ahead_s - 0.1, abs=0.001)
+
+
+def test_a_camera_that_sets_its_clock_back_a_little_does_not_stop_the_time(bench: Bench) -> None:
+    placed = []
+    for n in range(500):
+        at = n * FRAME_S
+        sender_utc = EPOCH_S + at - (0.5 if n > 100 else 0.1)
+        placed.append(bench.time.place(bench.captured(at, at, sender_utc)))
+    utc = [each.captured_at for each in placed]
+    assert min(intervals(utc)) == pytest.approx(FRAME_S * 0.9, abs=1e-5)
+    assert utc[-1] == pytest.approx(EPOCH_S + 499 * FRAME_S - 0.5, abs=0.001)
+
+
+def test_what_a_camera_with_unusable_stamps_reports_is_not_believed(bench: Bench) -> None:
+    for n in range(750):
+        stamp_s, arrived_s = n / 30, n * FRAME_S
+        placed = bench.time.place(bench.captured(stamp_s, arrived_s, EPOCH_S + arrived_s - 1.0))
+    assert bench.time.camera_offset_s is None
+    assert placed.captured_at == pytest.approx(EPOCH_S + 749 * FRAME_S, abs=0.001)
 
 
 def test_what_the_camera_reports_is_forgotten_with_the_connection(bench: Bench) -> None:
