@@ -248,7 +248,13 @@ class Daemon:
             size=given.width_and_height,
         )
         return Camera(
-            name, given.url, self._clock, self._pace, options=options, chance=random.random
+            name,
+            given.url,
+            self._clock,
+            self._pace,
+            options=options,
+            chance=random.random,
+            start=partial(self._supervisor.start, restart=False, rank=CAMERAS),
         )
 
     def _lane(self, pipeline: str, camera: str, run: Run, on_turn: OnTurn | None) -> Lane:

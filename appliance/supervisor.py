@@ -46,6 +46,7 @@ class Supervisor:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._lock = threading.Lock()
         self._tasks: list[tuple[Task, threading.Thread]] = []
 
     def start(
@@ -63,7 +64,10 @@ class Supervisor:
         """
         task = Task(name, loop, restart, expected, rank)
         thread = threading.Thread(target=self._supervise, args=(task,), name=name, daemon=True)
-        self._tasks.append((task, thread))
+        with self._lock:
+            # What runs once and is over is forgotten: connections come and go for months.
+            self._tasks = [(t, th) for t, th in self._tasks if t.restart or not t.done.is_set()]
+            self._tasks.append((task, thread))
         thread.start()
         return task
 

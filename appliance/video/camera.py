@@ -15,10 +15,11 @@ from appliance.video.capture import Pace, capture
 from appliance.video.capture_time import CaptureTime
 from appliance.video.errors import VideoError
 from appliance.video.gauge import FROZEN_S, Gauge
+from appliance.video.hardware import HardwareChoice
 from appliance.video.levels import ALL
 from appliance.video.mailbox import Mailbox
 from appliance.video.selection import Selection
-from appliance.video.source import Resume, Source, SourceOptions
+from appliance.video.source import Resume, Source, SourceOptions, Start
 from appliance.video.sources import open_source
 
 State = Literal["starting", "running", "degraded", "offline", "ended"]
@@ -36,8 +37,9 @@ class CameraStatus:
     """How a camera fares: its state and why, what it sends, and what is decoded of it.
 
     `rate` is frames captured each second, of the last ten; `decode_ms` processor time for each unit
-    decoded; `lag_s` from the capture to the decoded picture, of 95 of 100. `clock_offset_s` is how
-    much the camera's own clock is ahead of ours, where it tells.
+    decoded; `decoder_why` is why hardware that is there is not used; `lag_s` from the capture to
+    the decoded picture, of 95 of 100. `clock_offset_s` is how much the camera's own clock is ahead
+    of ours, where it tells.
     """
 
     state: State
@@ -50,6 +52,7 @@ class CameraStatus:
     rate: float = 0.0
     level: str = ""
     decoder: str = ""
+    decoder_why: str = ""
     decode_ms: float = 0.0
     lag_s: float = 0.0
     time_jumps: int = 0
@@ -61,7 +64,7 @@ class Camera:
 
     `loop` runs on one supervised thread, and ends when the source has ended or at the stop: a
     source that fails is opened again, for ever; its time and its numbers go on where they were.
-    `chance` gives numbers from 0 to 1, for the pauses between.
+    `chance` gives numbers from 0 to 1, for the pauses between; `start` starts a further thread.
     """
 
     def __init__(
@@ -73,7 +76,9 @@ class Camera:
         *,
         options: SourceOptions = SourceOptions(),  # noqa: B008 - frozen
         chance: Callable[[], float] = lambda: 1.0,
+        start: Start | None = None,
     ) -> None:
+        self._start = start
         self.name = name
         self.mailboxes: list[Mailbox] = []
         # That of the most important lane.
@@ -85,6 +90,7 @@ class Camera:
         self._pace = pace
         self._options = options
         self._times = CaptureTime(clock)
+        self._hardware = HardwareChoice(options.hardware)
         self._backoff = BackOff(chance)
         self._bursts = Bursts(clock)
         self._opened: Source | None = None
@@ -147,7 +153,8 @@ class Camera:
             codec=source.info.codec,
             size=source.gauge.size,
             rate=round(figures.rate, 2),
-            decoder=source.decoder,
+            decoder=self._hardware.decoding.name,
+            decoder_why=self._hardware.decoding.reason,
             decode_ms=round(figures.cost_s * 1000, 3),
             lag_s=round(figures.lag_s, 4),
             time_jumps=self._times.jumps,
@@ -224,6 +231,8 @@ class Camera:
             resume=Resume(
                 times=self._times,
                 selection=self.selection,
+                hardware=self._hardware,
+                start=self._start,
                 begin_s=self._next_s,
                 begin_sequence=self._captured,
                 frozen_limit_s=math.inf if self._reopened_frozen else REOPEN_FROZEN_S,

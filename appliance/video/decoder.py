@@ -8,6 +8,7 @@ from av.codec.context import Flags
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
+from appliance.video.hardware import HardwareChoice
 from appliance.video.source import Undecodable
 
 # A decoder holds back 16 pictures at most (the limit of the DPB of H.264 and HEVC), and twice that
@@ -48,12 +49,8 @@ class Decoder(Generic[T]):
     and may give two pictures for one unit; so each picture is traced to the unit it came from.
     """
 
-    def __init__(self, context: VideoCodecContext) -> None:
-        self._context = context
-        # Frame threads delay each picture by one frame a thread; streams run in parallel anyway.
-        self._context.thread_count = 1
-        self._context.thread_type = "SLICE"
-        self._context.flags |= Flags.copy_opaque
+    def __init__(self, stream: VideoStream, hardware: HardwareChoice | None = None) -> None:
+        self._inner = (hardware or HardwareChoice("off")).open(stream, _prepare)
         self._taken_in = 0
         self._pending: list[_Unit[T]] = []
 
@@ -68,7 +65,7 @@ class Decoder(Generic[T]):
         self._pending.append(unit)
         results: list[Decoded[T] | Undecodable] = []
         try:
-            results += self._claimed(self._context.decode(packet))
+            results += self._claimed(self._inner.decode(packet))
         except av.FFmpegError as error:
             self._pending.remove(unit)
             results.append(Undecodable(error.strerror or type(error).__name__))
@@ -80,7 +77,7 @@ class Decoder(Generic[T]):
     def decode_hidden(self, packet: "av.Packet[VideoStream]") -> None:
         """Take in a unit that is there for others to refer to and is not to be shown."""
         try:
-            self._context.decode(packet)
+            self._inner.decode(packet)
         except av.FFmpegError:
             return
 
@@ -89,14 +86,14 @@ class Decoder(Generic[T]):
         if not self._pending:
             return []
         results = self.flush()
-        self._context.flush_buffers()
+        self._inner.context.flush_buffers()
         return results
 
     def flush(self) -> list[Decoded[T] | Undecodable]:
         """At the end of the stream: the pictures held back, and the units that gave none."""
         results: list[Decoded[T] | Undecodable] = []
         try:
-            results += self._claimed(self._context.decode(None))
+            results += self._claimed(self._inner.decode(None))
         except av.FFmpegError as error:
             reason = error.strerror or type(error).__name__
         else:
@@ -117,3 +114,10 @@ class Decoder(Generic[T]):
                 self._pending.remove(unit)
                 found.append(Decoded(picture, unit.told))
         return found
+
+
+def _prepare(context: VideoCodecContext) -> None:
+    # Frame threads delay each picture by one frame a thread; streams run in parallel anyway.
+    context.thread_count = 1
+    context.thread_type = "SLICE"
+    context.flags |= Flags.copy_opaque

@@ -9,6 +9,7 @@ from av.video.stream import VideoStream
 
 from appliance.video.address import file_of, scheme_of
 from appliance.video.errors import VideoError, cannot_open, unusable_file
+from appliance.video.low_latency import OPEN_OPTIONS
 from appliance.video.source import SourceOptions, StreamInfo
 
 OPEN_TIMEOUT_S = 5.0
@@ -25,6 +26,8 @@ def open_container(uri: str, where: str, given: SourceOptions) -> InputContainer
     if path is None:
         scheme = scheme_of(uri)
         options = {"rtsp_transport": "tcp"} if scheme in ("rtsp", "rtsps") else {}
+        if hands_out_fragments(uri, given):
+            options |= OPEN_OPTIONS
         container = _connected(uri, where, options | (_FAST_PROBE if options else {}), given)
         if options and not _has_size(container):
             container.close()
@@ -43,6 +46,11 @@ def open_container(uri: str, where: str, given: SourceOptions) -> InputContainer
         return av.open(address, format="v4l2" if device else None)
     except av.FFmpegError as error:
         raise cannot_open(where, error, network=False, timeout_s=OPEN_TIMEOUT_S) from None
+
+
+def hands_out_fragments(uri: str, given: SourceOptions) -> bool:
+    """Whether its packets are to be as RTP carried them, for `LowLatencyUnits` to join."""
+    return given.low_latency and scheme_of(uri) in ("rtsp", "rtsps")
 
 
 def _connected(

@@ -15,7 +15,14 @@ from appliance.video.decoder import Decoded, Decoder
 from appliance.video.errors import VideoError, cannot_go_on, redact
 from appliance.video.gauge import Gauge
 from appliance.video.lines import ClipLine, Line, LiveLine
-from appliance.video.opening import is_untimed, open_container, stream_info, video_stream
+from appliance.video.low_latency import LowLatencyUnits
+from appliance.video.opening import (
+    hands_out_fragments,
+    is_untimed,
+    open_container,
+    stream_info,
+    video_stream,
+)
 from appliance.video.planes import image_of
 from appliance.video.source import DEFAULT_RATE, Item, LeftOut, Resume, SourceOptions, Undecodable
 from blocks.data import Frame
@@ -55,7 +62,8 @@ class VideoReader:
         except VideoError:
             self._container.close()
             raise
-        self._decoder: Decoder[Captured | None] = Decoder(self._stream.codec_context)
+        self._units = self._low_latency(uri, resume)
+        self._decoder: Decoder[Captured | None] = Decoder(self._stream, resume.hardware)
         self._selection = selection = resume.selection
         if selection is not None:
             selection.begin(self.info.codec, self._stream.codec_context.extradata)
@@ -86,12 +94,10 @@ class VideoReader:
 
     def close(self) -> None:
         """Let go of the file, the connection or the device."""
-        self._container.close()
-
-    @property
-    def decoder(self) -> str:
-        """What decodes it."""
-        return "software"
+        if self._units is None:
+            self._container.close()
+        else:
+            self._units.close()
 
     @property
     def demuxed(self) -> int:
@@ -129,7 +135,7 @@ class VideoReader:
         while True:
             before, asked_s = self._demuxed, self._clock.monotonic()
             try:
-                for packet in self._container.demux(self._stream):
+                for packet in self._units or self._container.demux(self._stream):
                     # The empty ones ask for a flush, or say that the last picture stands.
                     if packet.size and packet.is_discard:
                         self._decoder.decode_hidden(packet)
@@ -159,6 +165,14 @@ class VideoReader:
                 return
         for result in self._decoded(packet, captured, now):
             yield self._item(result)
+
+    def _low_latency(self, uri: str, resume: Resume) -> LowLatencyUnits | None:
+        """What demuxes on a thread of its own, for a camera that asks for it."""
+        if not hands_out_fragments(uri, self._options) or resume.start is None:
+            return None
+        units = LowLatencyUnits(self._container, self._stream, self._clock)
+        resume.start(f"demux:{self._camera}", units.demux)
+        return units
 
     def _check_life(self) -> None:
         if not self.info.live:

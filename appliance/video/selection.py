@@ -74,8 +74,8 @@ class Selection:
         """
         self._marks = self._reader.read(memoryview(packet), flagged_key=packet.is_keyframe)
         self._meter.add(self._marks, now)
-        if (lag_s > LATE_S or self._behind) and self._meter.structure.units_per_key is not None:
-            self._skipper.skip_to_key()
+        if lag_s > LATE_S or self._behind:
+            self._skipper.skip_to_key(now)
         self._behind = False
         if self._skipper.admits(self._marks, now, packet.pts):
             return ""

@@ -1,12 +1,14 @@
 """What a camera is read from: its options, what it says of itself, and what comes out of it."""
 
 import math
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from appliance.video.capture_time import CaptureTime
 from appliance.video.gauge import Gauge
+from appliance.video.hardware import HardwareChoice
 from appliance.video.selection import Selection
 from blocks.data import Frame
 
@@ -35,18 +37,25 @@ class SourceOptions:
     size: tuple[int, int] | None = None
 
 
+# Starts a loop on a thread of its own, under a name.
+Start = Callable[[str, Callable[[threading.Event], None]], object]
+
+
 @dataclass(frozen=True, slots=True)
 class Resume:
     """Where the connections of a camera before this one left off.
 
-    `times` and `selection` are those of the camera; a source without them has its own line, and
-    decodes everything. `begin_s` is the `at_s` at which a clip begins, `begin_sequence` the number
-    of the first frame. A camera whose pictures are all the same for longer than `frozen_limit_s`
-    has failed.
+    `times`, `selection` and `hardware` are those of the camera; a source without them has its own
+    line, and decodes everything in software. `start` starts a further thread, which low latency
+    takes. `begin_s` is the `at_s` at which a clip begins,
+    `begin_sequence` the number of the first frame. A camera whose pictures are all the same for
+    longer than `frozen_limit_s` has failed.
     """
 
     times: CaptureTime | None = None
     selection: Selection | None = None
+    hardware: HardwareChoice | None = None
+    start: Start | None = None
     begin_s: float = 0.0
     begin_sequence: int = 0
     frozen_limit_s: float = math.inf
@@ -110,11 +119,6 @@ class Source(Protocol):
     @property
     def gauge(self) -> Gauge:
         """What is measured of it."""
-        ...
-
-    @property
-    def decoder(self) -> str:
-        """What decodes it: `software`, or the name of a hardware decoder."""
         ...
 
     @property

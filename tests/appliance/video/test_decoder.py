@@ -8,7 +8,8 @@ import av
 import pytest
 from av.video.stream import VideoStream
 
-from appliance.video.decoder import LONGEST_DELAY, Decoder, Undecodable
+from appliance.video.decoder import LONGEST_DELAY, Decoded, Decoder
+from appliance.video.source import Undecodable
 
 Render = Callable[..., Path]
 
@@ -29,8 +30,8 @@ def no_picture(stream: VideoStream) -> "av.Packet[VideoStream]":
 def test_pictures_held_back_come_at_the_flush(clip: Path) -> None:
     container, stream = open_video(clip)
     with container:
-        decoder = Decoder(stream)
-        before = [r for p in container.demux(stream) if p.size for r in decoder.decode(p)]
+        decoder: Decoder[None] = Decoder(stream)
+        before = [r for p in container.demux(stream) if p.size for r in decoder.decode(p, None)]
         after = decoder.flush()
     assert after
     assert len(before) + len(after) == 24
@@ -40,10 +41,10 @@ def test_pictures_held_back_come_at_the_flush(clip: Path) -> None:
 def test_a_unit_that_cannot_be_decoded_says_why(clip: Path) -> None:
     container, stream = open_video(clip)
     with container:
-        decoder = Decoder(stream)
+        decoder: Decoder[None] = Decoder(stream)
         packets = [p for p in container.demux(stream) if p.size]
         broken = no_picture(stream)
-        results = decoder.decode(packets[0]) + decoder.decode(broken) + decoder.flush()
+        results = decoder.decode(packets[0], None) + decoder.decode(broken, None) + decoder.flush()
     reasons = [r.reason for r in results if isinstance(r, Undecodable)]
     assert reasons == ["Invalid data found when processing input"]
     assert len(results) == 2
@@ -53,13 +54,13 @@ def test_a_unit_that_is_swallowed_is_given_up_after_the_longest_delay(render: Re
     path = render("c.mkv", frames=LONGEST_DELAY + 4, options={"bf": "0", "g": "100"})
     container, stream = open_video(path)
     with container:
-        decoder = Decoder(stream)
+        decoder: Decoder[None] = Decoder(stream)
         packets = [p for p in container.demux(stream) if p.size]
         # Skipped by the decoder without a word, as it does with what refers to lost pictures.
         stream.codec_context.skip_frame = "ALL"
-        assert decoder.decode(packets[0]) == []
+        assert decoder.decode(packets[0], None) == []
         stream.codec_context.skip_frame = "DEFAULT"
-        counts = [decoder.decode(packet).count(SWALLOWED) for packet in packets[1:]]
+        counts = [decoder.decode(packet, None).count(SWALLOWED) for packet in packets[1:]]
     assert counts[LONGEST_DELAY - 1] == 1
     assert sum(counts[: LONGEST_DELAY - 1]) == 0
 
@@ -67,9 +68,9 @@ def test_a_unit_that_is_swallowed_is_given_up_after_the_longest_delay(render: Re
 def test_a_flush_settles_what_was_swallowed(render: Render) -> None:
     container, stream = open_video(render("c.mkv", frames=3, options={"bf": "0"}))
     with container:
-        decoder = Decoder(stream)
+        decoder: Decoder[None] = Decoder(stream)
         stream.codec_context.skip_frame = "ALL"
-        early = [r for p in container.demux(stream) if p.size for r in decoder.decode(p)]
+        early = [r for p in container.demux(stream) if p.size for r in decoder.decode(p, None)]
         late = decoder.flush()
     assert early == []
     assert late == [SWALLOWED] * 3
@@ -81,12 +82,14 @@ def test_two_streams_decoded_in_turns_do_not_take_each_others_units(
     other = render("other.mkv", frames=24, options={"bf": "3"})
     (first, first_stream), (second, second_stream) = open_video(clip), open_video(other)
     with first, second:
-        decoders = Decoder(first_stream), Decoder(second_stream)
+        decoders: list[Decoder[None]] = [
+            Decoder(each) for each in (first_stream, second_stream)
+        ]
         counts = [0, 0]
         for packets in zip(first.demux(first_stream), second.demux(second_stream), strict=True):
             for i, packet in enumerate(packets):
                 if packet.size:
-                    counts[i] += len(decoders[i].decode(packet))
+                    counts[i] += len(decoders[i].decode(packet, None))
         rest = [decoder.flush() for decoder in decoders]
     assert [count + len(late) for count, late in zip(counts, rest, strict=True)] == [24, 24]
     assert not [r for late in rest for r in late if isinstance(r, Undecodable)]
@@ -95,10 +98,10 @@ def test_two_streams_decoded_in_turns_do_not_take_each_others_units(
 def test_a_hidden_unit_that_is_broken_harms_nothing(clip: Path) -> None:
     container, stream = open_video(clip)
     with container:
-        decoder = Decoder(stream)
+        decoder: Decoder[None] = Decoder(stream)
         broken = no_picture(stream)
         decoder.decode_hidden(broken)
-        results = [r for p in container.demux(stream) if p.size for r in decoder.decode(p)]
+        results = [r for p in container.demux(stream) if p.size for r in decoder.decode(p, None)]
         results += decoder.flush()
     assert len(results) == 24
     assert not [r for r in results if isinstance(r, Undecodable)]
@@ -109,9 +112,9 @@ def test_every_decoder_passes_the_mark_of_a_unit_on(render: Render, codec: str) 
     options = {"x265-params": "log-level=none"} if codec == "libx265" else {}
     container, stream = open_video(render("c.mkv", codec=codec, options=options))
     with container:
-        decoder = Decoder(stream)
-        results = [r for p in container.demux(stream) if p.size for r in decoder.decode(p)]
+        decoder: Decoder[None] = Decoder(stream)
+        results = [r for p in container.demux(stream) if p.size for r in decoder.decode(p, None)]
         results += decoder.flush()
-    pictures = [r for r in results if isinstance(r, av.VideoFrame)]
+    pictures = [r.picture for r in results if isinstance(r, Decoded)]
     assert len(results) == len(pictures) == 24
     assert all(picture.opaque is not None for picture in pictures)
