@@ -68,7 +68,8 @@ def moment(text: str, now: float) -> float:
     here = datetime.fromtimestamp(now, UTC).astimezone()
     try:
         if found := _TIME_OF_DAY.fullmatch(text.strip()):
-            wall = datetime.combine(here.date(), time(*(int(part or 0) for part in found.groups())))
+            hour, minute, second = (int(part or 0) for part in found.groups())
+            wall = datetime.combine(here.date(), time(hour, minute, second))
             if wall.astimezone() > here:
                 wall -= timedelta(days=1)
             return wall.timestamp()

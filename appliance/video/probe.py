@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any, Literal, cast
 
 import av
@@ -137,6 +138,7 @@ class _Watch:
         self._container = container
         self._stream = stream
         self._info = info
+        self._timed = not (info.live and is_untimed(container))
         self._clock = clock
         self._silence_s = options.silence_s
         self._context = stream.codec_context
@@ -179,15 +181,15 @@ class _Watch:
         arrived_s = self._clock.monotonic()
         marks = self._reader.read(memoryview(packet), flagged_key=packet.is_keyframe)
         if marks.picture:
-            base = packet.time_base
+            base = packet.time_base if self._timed else None
             self._tally.add(
                 Unit(
                     arrived_s=arrived_s,
                     size=packet.size,
                     key=marks.key,
                     disposable=marks.disposable,
-                    dts_s=None if packet.dts is None else float(packet.dts * base),
-                    pts_s=None if packet.pts is None else float(packet.pts * base),
+                    dts_s=_seconds(packet.dts, base),
+                    pts_s=_seconds(packet.pts, base),
                 )
             )
         if packet.has_sidedata("prft"):
@@ -222,7 +224,7 @@ class _Watch:
         return Findings(
             where=where,
             info=self._info,
-            timed=not is_untimed(self._container),
+            timed=self._timed,
             profile=context.profile or "",
             pixel_format=self._format or context.pix_fmt or "",
             audio=audio,
@@ -241,6 +243,10 @@ class _Watch:
             sender_ahead_s=self._sender_ahead_s,
             ended=self._ended,
         )
+
+
+def _seconds(stamp: int | None, base: Fraction | None) -> float | None:
+    return None if stamp is None or base is None else float(stamp * base)
 
 
 def _codec_of(stream: Any) -> str:

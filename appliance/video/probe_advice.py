@@ -55,13 +55,13 @@ def _on_transport(transports: Mapping[str, str]) -> Iterator[str]:
 
 def _on_key_frames(found: Findings) -> Iterator[str]:
     seconds = found.key_distance_s
-    if seconds is None:
+    if seconds is None and found.watched_s > LONGEST_KEY_DISTANCE_S:
         yield (
             "Set the camera's key frame interval to 1 to 2 s (and turn off “smart” or “plus” "
             f"coding): no two key frames came in {found.watched_s:.0f} s, so that after a lost "
             "packet or a new connection the picture may be damaged or missing for longer than that."
         )
-    elif seconds > LONGEST_KEY_DISTANCE_S:
+    elif seconds is not None and seconds > LONGEST_KEY_DISTANCE_S:
         yield (
             f"Set the camera's key frame interval to 1 to 2 s: now it is {seconds:.1f} s, so that "
             "after a lost packet or a new connection the picture may be damaged or missing for so "

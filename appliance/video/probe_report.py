@@ -15,6 +15,7 @@ from appliance.video.probe_advice import (
     recommendations,
 )
 
+MANY_CAMERAS = 100
 _NAMES = {"h264": "H.264", "hevc": "H.265", "mjpeg": "MJPEG", "av1": "AV1"}
 
 
@@ -100,9 +101,10 @@ def _decoding(found: Findings, cores: int) -> str:
     possible = cameras_possible(found, cores)
     if found.load is None or possible is None:
         return text
+    count = str(possible) if possible <= MANY_CAMERAS else f"more than {MANY_CAMERAS}"
     return (
-        f"{text}, {found.load:.0%} of a core; {cores_in_words(cores)} decode {possible} such "
-        "cameras in full, with no model running"
+        f"{text}, {found.load:.1%} of a core; {cores_in_words(cores)} decode {count} such cameras "
+        "in full, with no model running"
     )
 
 

@@ -52,28 +52,29 @@ class Tally:
 
     live: bool
     units: list[Unit] = field(default_factory=list)
+    key_frames: int = 0
+    span_s: float = 0.0
+    """How long the stream was watched: by its stamps, of a live one by arrival."""
+    _first_s: float | None = None
 
     def add(self, unit: Unit) -> None:
         """Take note of one unit that holds a picture."""
         self.units.append(unit)
-
-    @property
-    def key_frames(self) -> int:
-        """Units that decoding may begin with."""
-        return sum(unit.key for unit in self.units)
-
-    @property
-    def span_s(self) -> float:
-        """How long the stream was watched: by its stamps, of a live one by arrival."""
-        return self._arrival_s if self.live or not self._stamped else self._stamped_s
+        self.key_frames += unit.key
+        at_s = unit.arrived_s if self.live else unit.pts_s
+        if at_s is not None:
+            self._first_s = at_s if self._first_s is None else min(at_s, self._first_s)
+            self.span_s = max(self.span_s, at_s - self._first_s)
 
     @property
     def rate(self) -> float | None:
         """Frames for each second; None where too little came to tell."""
-        # Stamps have no jitter; a camera's first units come in a burst.
-        stamped = self._stamped and (not self.live or self.stamps.sane)
-        span_s = self._stamped_s if stamped else self._arrival_s
-        return (len(self.units) - 1) / span_s if span_s > 0 and len(self.units) > 1 else None
+        # Stamps have no jitter.
+        line = self._pts
+        if len(line) < 2 or (self.live and not self.stamps.sane):
+            line = [unit.arrived_s for unit in self._late]
+        span_s = _span(line)
+        return (len(line) - 1) / span_s if span_s > 0 else None
 
     @property
     def bits_per_s(self) -> float | None:
@@ -95,7 +96,7 @@ class Tally:
     @property
     def reorder_depth(self) -> int:
         """How many frames come between a picture and those shown after it; 0 without B-frames."""
-        stamps = [unit.pts_s for unit in self.units if unit.pts_s is not None]
+        stamps = self._pts
         waits = (
             sum(earlier > stamp for earlier in stamps[max(0, i - LONGEST_REORDER) : i])
             for i, stamp in enumerate(stamps)
@@ -105,31 +106,29 @@ class Tally:
     @property
     def stamps(self) -> StampFindings:
         """What is odd about the stamps."""
-        missing = sum(unit.dts_s is None and unit.pts_s is None for unit in self.units)
+        stamped = [unit.dts_s is not None or unit.pts_s is not None for unit in self.units]
+        # Before the first stamp a session over RTP has none by its nature.
+        missing = stamped[stamped.index(True) :].count(False) if any(stamped) else len(stamped)
         line = [unit.dts_s for unit in self.units if unit.dts_s is not None]
         if len(line) < len(self.units) / 2:
-            line = sorted(unit.pts_s for unit in self.units if unit.pts_s is not None)
+            line = sorted(self._pts)
         steps = [b - a for a, b in pairwise(line)]
         far_s = max(JUMP_S, 3 * median(steps)) if steps else 0.0
         backward, jumps = sum(step <= 0 for step in steps), sum(step > far_s for step in steps)
         return StampFindings(missing, backward, jumps, self._pace)
 
     @property
-    def _stamped(self) -> bool:
-        return sum(unit.pts_s is not None for unit in self.units) > 1
+    def _pts(self) -> Sequence[float]:
+        return [unit.pts_s for unit in self.units if unit.pts_s is not None]
 
     @property
-    def _stamped_s(self) -> float:
-        return _span([unit.pts_s for unit in self.units if unit.pts_s is not None])
-
-    @property
-    def _arrival_s(self) -> float:
-        return _span([unit.arrived_s for unit in self.units])
+    def _late(self) -> Sequence[Unit]:
+        """The second half: what was waiting when the connection was made comes in a burst."""
+        return self.units[len(self.units) // 2 :]
 
     @property
     def _pace(self) -> float | None:
-        """The pace over the second half: what was waiting at the start came in a burst."""
-        late = self.units[len(self.units) // 2 :]
+        late = self._late
         stamped = [unit.pts_s for unit in late if unit.pts_s is not None]
         passed_s = _span([unit.arrived_s for unit in late])
         if not self.live or len(stamped) < 2 or passed_s < LEAST_SPAN_S:

@@ -11,6 +11,7 @@ def test_help_names_the_first_steps(run: Run) -> None:
     text = run("--help").stdout
     assert "Begin with: appliance demo" in text
     for command in (
-        "run", "serve", "check", "blocks", "schema", "graph", "models", "status", "stop", "demo",
+        "run", "serve", "check", "cameras", "blocks", "schema", "graph", "models", "status",
+        "stop", "demo",
     ):  # fmt: skip
         assert f"\n  {command} " in text
