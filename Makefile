@@ -6,22 +6,22 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest
 WORKERS ?= 2
 
-.PHONY: demo test test-long setup check generated lock bench-% python broker clean
+.PHONY: demo test test-long setup check generated lock bench-% python parts clean
 
 # Through the environment: a file's name may hold quotes, and is no part of a command.
 export SOURCE
 demo: $(VENV)/.runtime  ## Set everything up and count people in a video (SOURCE=… for your own)
 	@$(BIN)/appliance demo $${SOURCE:+--source "$$SOURCE"}
 
-test: $(VENV)/.dev broker  ## Set up what the tests need and run them all
+test: $(VENV)/.dev parts  ## Set up what the tests need and run them all
 	$(PYTEST) -n $(WORKERS) -m "not long"
 
-test-long: $(VENV)/.dev broker  ## Also the tests that take minutes
+test-long: $(VENV)/.dev parts  ## Also the tests that take minutes
 	$(PYTEST) -n $(WORKERS)
 
 setup: $(VENV)/.dev  ## A virtual environment with everything for development
 
-check: $(VENV)/.dev broker  ## What must be clean before a change lands
+check: $(VENV)/.dev parts  ## What must be clean before a change lands
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -71,12 +71,16 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
 	@$(PIP) --require-hashes --requirement requirements/dev.txt
 	@touch $@
 
-# The tests speak to a real broker. Its own service is not used, and may be switched off.
-broker:
-	@PATH="$$PATH:/usr/sbin"; command -v mosquitto >/dev/null && exit 0; \
-	install="apt-get install -y --no-install-recommends mosquitto"; \
+# The tests speak to a real broker and watch cameras of GStreamer's RTSP server, which runs on the
+# system's own Python. The broker's own service is not used, and may be switched off.
+PARTS := mosquitto gir1.2-gst-rtsp-server-1.0 python3-gi
+parts:
+	@PATH="$$PATH:/usr/sbin"; command -v mosquitto >/dev/null && /usr/bin/python3 -c \
+	'import gi; gi.require_version("GstRtspServer", "1.0")' 2>/dev/null && exit 0; \
+	install="apt-get install -y --no-install-recommends $(PARTS)"; \
 	if ! command -v apt-get >/dev/null; then \
-		echo "the tests need the broker mosquitto: install it, then try again" >&2; exit 1; \
+		echo "the tests need the broker mosquitto and GStreamer's RTSP server with its Python" \
+		"bindings: install them, then try again" >&2; exit 1; \
 	elif [ "$$(id -u)" = 0 ]; then apt-get update -q && $$install; \
 	elif sudo -n true 2>/dev/null; then sudo apt-get update -q && sudo $$install; \
-	else echo "the tests need the broker mosquitto: sudo $$install" >&2; exit 1; fi
+	else echo "the tests need $(PARTS): sudo $$install" >&2; exit 1; fi

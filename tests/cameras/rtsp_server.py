@@ -8,6 +8,7 @@ its standard input.
 
 import contextlib
 import json
+import os
 import sys
 import threading
 from collections.abc import Callable
@@ -58,7 +59,7 @@ class Outlet:
 
 
 class Camera:
-    """One mount point: a sender, and the media that clients share."""
+    """One mount point: a sender, and a media for each client."""
 
     def __init__(self, server: "Server", name: str, sender: Sender, report_every_s: float) -> None:
         self.name = name
@@ -66,7 +67,6 @@ class Camera:
         self._server = server
         self._report_every_s = report_every_s
         self.factory = GstRtspServer.RTSPMediaFactory()
-        self.factory.set_shared(True)
         self.factory.set_launch(LAUNCH)
         self.factory.connect("media-configure", self._configure)
 
@@ -103,6 +103,8 @@ class Server:
         self._server = GstRtspServer.RTSPServer()
         self._server.set_address("127.0.0.1")
         self._server.set_service(str(port))
+        # A client that waits for the first picture of a stalled camera must not hold up others.
+        self._server.get_thread_pool().set_max_threads(-1)
         self._server.connect("client-connected", self._connected)
         self._permissions = GstRtspServer.RTSPPermissions()
         for permission in ("media.factory.access", "media.factory.construct"):
@@ -166,14 +168,14 @@ class Server:
 
     def _close(self, name: str) -> int:
         """Hang up on all clients of a camera; how many they were."""
-        clients = [client for client, camera in self._clients.items() if camera == name]
+        clients = [client for client, camera in list(self._clients.items()) if camera == name]
         for client in clients:
             client.close()
         return len(clients)
 
     def _connected(self, _server: Any, client: Any) -> None:
         if self._refusing:
-            GLib.idle_add(client.close)
+            client.close()
             return
         client.connect("describe-request", self._described)
         client.connect("closed", lambda closed: self._clients.pop(closed, None) and None)
@@ -187,8 +189,8 @@ def say(message: dict[str, Any]) -> None:
     print(json.dumps(message), flush=True)
 
 
-def obey(server: Server, loop: Any) -> None:
-    """Pass the commands of stdin to the main loop, until it is closed."""
+def obey(server: Server) -> None:
+    """Pass the commands of stdin to the main loop; end the process when it is closed."""
 
     def run(command: dict[str, Any]) -> bool:
         say(server.do(command))
@@ -197,7 +199,8 @@ def obey(server: Server, loop: Any) -> None:
     with contextlib.suppress(KeyboardInterrupt):
         for line in sys.stdin:
             GLib.idle_add(run, json.loads(line))
-    loop.quit()
+    # The media of clients that are still there have nothing to say any more.
+    os._exit(0)
 
 
 def main() -> None:
@@ -207,9 +210,8 @@ def main() -> None:
     port = server.attach()
     say({"port": port})
     if port:
-        loop = GLib.MainLoop()
-        threading.Thread(target=obey, args=(server, loop), daemon=True).start()
-        loop.run()
+        threading.Thread(target=obey, args=(server,), daemon=True).start()
+        GLib.MainLoop().run()
 
 
 if __name__ == "__main__":

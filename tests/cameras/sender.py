@@ -45,6 +45,16 @@ class Faults:
     pause_s: float = 0.0
 
 
+@dataclass(slots=True)
+class Viewer:
+    """A client's media: whether it got its first key frame, and whether it gets what follows."""
+
+    outlet: Outlet
+    sequence: int
+    begun: bool = False
+    follows: bool = False
+
+
 class Sender:
     """One camera. `run` is its thread; the other methods may be called from any."""
 
@@ -60,11 +70,10 @@ class Sender:
         self._next_clip: Clip | None = None
         self._at = 0
         self._sent: int | None = None
-        self._sequence = random.randrange(1 << 16)
+        self._last_key = 0
         self._ssrc = random.randrange(1 << 32)
         self._chance = random.Random(5)
-        self._outlet: Outlet | None = None
-        self._begun = False
+        self._viewers: list[Viewer] = []
         self._due_ns = time.monotonic_ns()
         self._lock = threading.Lock()
         self._payloads: dict[int, list[bytes]] = {}
@@ -79,13 +88,12 @@ class Sender:
     def join(self, outlet: Outlet) -> None:
         """A media is set up: it gets one key frame, and the others once it plays."""
         with self._lock:
-            self._outlet, self._begun = outlet, False
+            self._viewers.append(Viewer(outlet, random.randrange(1 << 16)))
 
     def leave(self, outlet: Outlet) -> None:
         """A media is gone."""
         with self._lock:
-            if self._outlet is outlet:
-                self._outlet = None
+            self._viewers = [v for v in self._viewers if v.outlet is not outlet]
 
     def stall(self) -> None:
         """Send nothing."""
@@ -138,68 +146,97 @@ class Sender:
                 self._turn(time.monotonic_ns())
 
     def _turn(self, now_ns: int) -> None:
-        taken_ns, self._due_ns = self._due_ns, self._due_ns + int(SECOND_NS / self._rate)
+        taken_ns, self._due_ns = self._due_ns, self._due_ns + self._frames_ns(1)
         if now_ns - taken_ns > LATE_NS:
             # The process was stopped: what it missed is lost, as with a real camera.
-            taken_ns, self._due_ns = now_ns, now_ns + int(SECOND_NS / self._rate)
-        if self._faults.stalled or self._outlet is None:
+            taken_ns, self._due_ns = now_ns, now_ns + self._frames_ns(1)
+        if self._faults.stalled:
             return
         self._take_next_clip()
-        if not self._begun:
-            self._begun = self._begin(self._outlet, taken_ns)
-        elif self._outlet.playing:
-            self._send_next(self._outlet, taken_ns)
+        playing = [v for v in self._viewers if v.begun and v.outlet.playing]
+        for viewer in self._viewers:
+            if not viewer.begun:
+                self._begin(viewer, taken_ns, alone=not playing)
+        if playing:
+            self._send_next(playing, taken_ns)
 
-    def _begin(self, outlet: Outlet, taken_ns: int) -> bool:
-        """Send the first key frame, if the media runs long enough to have taken it."""
-        running_ns = outlet.running_ns(taken_ns - int(self._clip.delay * SECOND_NS / self._rate))
+    def _begin(self, viewer: Viewer, taken_ns: int, *, alone: bool) -> None:
+        """Send the first key frame, if the media runs long enough to have taken it.
+
+        Without it the media is not ready. Who comes while others watch gets the last one again,
+        and what follows from the next one on.
+        """
+        running_ns = viewer.outlet.running_ns(taken_ns - self._frames_ns(self._clip.delay))
         if running_ns is None or running_ns < 0:
-            return False
-        self._at = self._clip.next_key(self._at)
-        self._send_next(outlet, taken_ns)
-        return True
+            return
+        after_key = self._sent is not None and self._clip.units[self._sent].key
+        if alone and not after_key and not self._faults.frozen:
+            self._sent = self._last_key = self._clip.next_key(self._at)
+            self._at = (self._sent + 1) % len(self._clip.units)
+            after_key = True
+        viewer.begun, viewer.follows = True, after_key
+        key = self._at if self._faults.frozen else self._last_key
+        self._send(key, [viewer], taken_ns, Faults())
+
+    def _frames_ns(self, frames: int) -> int:
+        return int(frames * SECOND_NS / self._rate)
 
     def _take_next_clip(self) -> None:
         if self._next_clip is not None:
             self._clip, self._next_clip, self._at = self._next_clip, None, 0
-            self._sent = None
+            self._sent, self._last_key = None, 0
             self._payloads.clear()
 
-    def _send_next(self, outlet: Outlet, taken_ns: int) -> None:
+    def _send_next(self, playing: list[Viewer], taken_ns: int) -> None:
         index = self._at
-        unit = self._clip.units[index]
         self._sent = index
+        if self._clip.units[index].key:
+            self._last_key = index
+        for viewer in self._viewers:
+            # Who missed a unit can do nothing with the next ones until a key frame comes.
+            viewer.follows = viewer in playing and (viewer.follows or self._clip.units[index].key)
         if not self._faults.frozen:
             self._at = (index + 1) % len(self._clip.units)
-        # A picture that is shown before those already sent was taken before them.
-        shift = unit.place - self._clip.delay - index if not self._faults.frozen else 0
-        taken_ns += int(shift * SECOND_NS / self._rate)
-        packets = self._packets(index, unit, taken_ns)
-        middle = len(packets) // 2 if self._faults.pause_s and len(packets) > 1 else 0
-        self._write_log(unit.number)
-        if middle:
-            outlet.push(packets[:middle], taken_ns)
-            time.sleep(self._faults.pause_s)
-        outlet.push(packets[middle:], taken_ns)
+            # A picture that is shown before those already sent was taken before them.
+            shift = self._clip.units[index].place - self._clip.delay - index
+            taken_ns += self._frames_ns(shift)
+        self._send(index, [v for v in playing if v.follows], taken_ns, self._faults)
 
-    def _packets(self, index: int, unit: Unit, taken_ns: int) -> list[bytes]:
+    def _send(self, index: int, viewers: list[Viewer], taken_ns: int, faults: Faults) -> None:
+        unit = self._clip.units[index]
+        pieces = self._pieces(index, unit, faults)
+        middle = len(pieces) // 2 if faults.pause_s and len(pieces) > 1 else 0
+        stamp = int((taken_ns / SECOND_NS * (1 + self._drift) + self._jump_s) * rtp.CLOCK_HZ)
+        sendings = [
+            (viewer.outlet, list(self._packets(viewer, pieces, stamp, faults.drop)))
+            for viewer in viewers
+        ]
+        struct.pack_into("<Q", self._log, unit.number * 8, time.monotonic_ns())
+        if middle:
+            for outlet, packets in sendings:
+                outlet.push(packets[:middle], taken_ns)
+            time.sleep(faults.pause_s)
+        for outlet, packets in sendings:
+            outlet.push(packets[middle:], taken_ns)
+
+    def _pieces(self, index: int, unit: Unit, faults: Faults) -> list[bytes]:
         pieces = self._payloads.get(index)
         if pieces is None:
             pieces = rtp.payloads(self._clip.codec, unit.data, self._mtu)
             self._payloads[index] = pieces
-        if self._chance.random() < self._faults.flip:
-            pieces = [self._flipped(piece) for piece in pieces]
-        elapsed_s = taken_ns / SECOND_NS * (1 + self._drift) + self._jump_s
-        stamp = int(elapsed_s * rtp.CLOCK_HZ)
-        return list(self._with_headers(pieces, stamp))
+        if self._chance.random() < faults.flip:
+            return [self._flipped(piece) for piece in pieces]
+        return pieces
 
-    def _with_headers(self, pieces: list[bytes], stamp: int) -> Iterable[bytes]:
+    def _packets(
+        self, viewer: Viewer, pieces: list[bytes], stamp: int, drop: float
+    ) -> Iterable[bytes]:
         for place, piece in enumerate(pieces):
-            self._sequence += 1
-            if self._chance.random() < self._faults.drop:
+            viewer.sequence += 1
+            if self._chance.random() < drop:
                 continue
             last = place == len(pieces) - 1
-            head = rtp.header(self._clip.codec, self._sequence, stamp, self._ssrc, last=last)
+            head = rtp.header(self._clip.codec, viewer.sequence, stamp, self._ssrc, last=last)
             yield head + piece
 
     def _flipped(self, piece: bytes) -> bytes:
@@ -209,9 +246,6 @@ class Sender:
             if len(changed) > 20:
                 changed[self._chance.randrange(12, len(changed))] ^= 0xFF
         return bytes(changed)
-
-    def _write_log(self, number: int) -> None:
-        struct.pack_into("<Q", self._log, number * 8, time.monotonic_ns())
 
     def _set(self, **faults: bool | float) -> None:
         with self._lock:

@@ -70,11 +70,13 @@ class View:
 
 
 @contextlib.contextmanager
-def view(url: str, transport: str = "tcp", read_s: float = 2.0) -> Iterator[View]:
+def view(
+    url: str, transport: str = "tcp", read_s: float = 2.0, open_s: float = OPEN_S
+) -> Iterator[View]:
     """Open a stream; a read that takes longer than `read_s` fails."""
     options = {"rtsp_transport": transport} if url.startswith("rtsp") else {}
     options |= {"probesize": "32768", "analyzeduration": "0"}
-    with av.open(url, options=options, timeout=(OPEN_S, read_s)) as container:
+    with av.open(url, options=options, timeout=(open_s, read_s)) as container:
         yield View(container)
 
 
