@@ -140,6 +140,15 @@ def test_late_frames_that_catch_up_slowly_show_their_age(bench: Bench) -> None:
     assert bench.time.trusted
 
 
+def test_frames_lost_among_late_ones_are_no_jump(bench: Bench) -> None:
+    late = [(stamp, max(at, 130.0)) for stamp, at in camera(1500, begin_s=100.0, stamp_s=5100.0)]
+    taken = bench.taken([*camera(2500), *late[:100], *late[300:]])
+    lost = range(2600, 2800)
+    expected = [n * FRAME_S for n in range(4000) if n not in lost]
+    assert taken == pytest.approx(expected, abs=0.001)
+    assert bench.time.jumps == 0
+
+
 def test_a_camera_whose_stamps_stood_still_in_a_stall_is_not_late_for_ever(bench: Bench) -> None:
     units = list(camera(2500)) + list(camera(1000, begin_s=130.0, stamp_s=5100.0))
     taken = bench.taken(units)
@@ -268,6 +277,15 @@ def test_without_stamps_the_arrivals_are_used(bench: Bench) -> None:
     assert lines(placed) == pytest.approx([n * FRAME_S for n in range(250)], abs=0.001)
 
 
+def test_a_silence_does_not_change_how_arrivals_are_smoothed(bench: Bench) -> None:
+    units = [*camera(500), *camera(500, begin_s=60.0, delay=jitter(0.03))]
+    placed = bench.placed((None, at) for _, at in units)
+    assert placed[500].at_s == pytest.approx(60.0, abs=0.03)
+    steps = intervals(lines(placed))[505:]
+    assert min(steps) > 0.02
+    assert max(steps) < 0.06
+
+
 def test_stamps_that_jump_about_are_not_used(bench: Bench) -> None:
     chance = Random(3)
     taken = bench.taken((chance.uniform(0, 1e6), n * FRAME_S) for n in range(250))
@@ -365,20 +383,24 @@ def test_frames_taken_before_the_wall_clock_was_set_keep_their_time(bench: Bench
     assert utc[10] == pytest.approx(EPOCH_S + 0.4 - 3600.0, abs=0.001)
 
 
-def test_two_readings_with_a_wait_between_them_are_no_step_of_the_wall_clock(bench: Bench) -> None:
+@pytest.mark.parametrize(("step_s", "waits"), [(0.0, [2.0]), (-3600.0, [0.0, 2.0])])
+def test_two_readings_with_a_wait_between_them_tell_nothing_of_the_wall_clock(
+    bench: Bench, step_s: float, waits: list[float]
+) -> None:
     bench.placed(camera(500))
     bench.clock.advance(0.04)
-    waits = [2.0]
+    bench.clock.step(step_s)
 
-    def waited() -> float:
-        bench.clock.advance(waits.pop() if waits else 0.0)
+    def monotonic() -> float:
+        bench.clock.advance(waits.pop(0) if waits else 0.0)
         return ManualClock.monotonic(bench.clock)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bench.clock, "monotonic", waited)
-        captured = bench.time.captured_s(5020.0, 20.0)
-    assert captured.utc == pytest.approx(EPOCH_S + 20.0, abs=0.001)
-    assert captured.wall_steps == 0
+        patch.setattr(bench.clock, "monotonic", monotonic)
+        bench.time.captured_s(5020.0, 20.0)
+        captured = bench.time.captured_s(5020.04, 20.04)
+    assert captured.utc == pytest.approx(EPOCH_S + 20.04 + step_s, abs=0.001)
+    assert captured.wall_steps == (step_s != 0)
 
 
 # The camera's clock.
