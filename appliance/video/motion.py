@@ -25,15 +25,18 @@ Polygon = tuple[tuple[float, float], ...]
 # A small luma picture has at least this many lines: a cell is then about 1 % of the height.
 _LEAST_LINES = 90
 # How fast the background follows: cells that are as usual, and cells that are not.
-_USUAL_S, _CHANGED_S = 10.0, 60.0
+_USUAL_S, _CHANGED_S = 10.0, 120.0
 _FOLLOW_EVERY_S = 0.1
-# How fast the restlessness of a cell is learnt; nothing is learnt faster than in the second.
-_RESTLESS_S, _RESTLESS_AT_FIRST_S = 30.0, 1.0
+# At first it follows all cells: the first pictures of a stream are often poor, and light wavers.
+_CALIBRATED_S = 5.0
+# How fast the restlessness of a cell is learnt, and at first: a coded picture hardly changes
+# between two key frames, so that several are needed to know it.
+_RESTLESS_S, _RESTLESS_AT_FIRST_S = 30.0, 5.0
 # What has changed and then stays as it is becomes background after this time.
 _SETTLED_S = 15.0
-# A change counts above 6 mean deviations (4.8 sigma of a normal noise), but a cell never grows
-# blind: it takes at most three times the threshold.
-_DEVIATIONS, _MOST_THRESHOLDS = 6.0, 3.0
+# A change counts above 8 mean deviations (6.4 sigma of a normal noise), but a cell never grows
+# blind: it takes at most three times the threshold. A deviation counts up to half the limit.
+_DEVIATIONS, _MOST_THRESHOLDS, _CUT_OFF = 8.0, 3.0, np.float32(0.5)
 # More of the picture than this is no object: the light, the exposure or the view has changed.
 _WHOLE = 0.5
 # The brightness of the whole is taken from every fourth cell of every fourth line.
@@ -49,7 +52,8 @@ class MotionSettings:
     """What counts as motion, and how long the gate stays open.
 
     With the defaults an object is seen from about 1 % of the picture's height on, if it differs by
-    60 steps from what is behind it: a person of 11 pixels in 1080 lines.
+    60 steps from what is behind it: a person of 11 pixels in 1080 lines. For some ten seconds
+    after the first frame, and after a change of the light, it takes up to three times as much.
 
     `look_every_s` is the longest time without a frame. It bounds how late is seen what motion
     cannot tell: what hardly differs from what is behind it, or stands where a mask lies. At 10 s
@@ -207,7 +211,7 @@ class _Scene:
             self._background += common
             self._follow(luma, changed, at_s)
             self._settle(luma, changed, at_s)
-            self._learn(np.minimum(residual, self._limit), at_s)
+            self._learn(np.minimum(residual, self._limit * _CUT_OFF), at_s)
             self._last_s = at_s
         return share
 
@@ -232,7 +236,8 @@ class _Scene:
         usual = _weight(passed_s, min(at_s - self._began_s, _USUAL_S))
         changed_cells, usual_cells = changed.view(np.uint8), (~changed).view(np.uint8)
         cv2.accumulateWeighted(luma, self._background, usual, usual_cells)
-        slow = _weight(passed_s, _CHANGED_S)
+        calibrating = at_s - self._began_s < _CALIBRATED_S
+        slow = usual if calibrating else _weight(passed_s, _CHANGED_S)
         cv2.accumulateWeighted(luma, self._background, slow, changed_cells)
 
     def _settle(self, luma: NDArray[np.uint8], changed: NDArray[np.bool_], at_s: float) -> None:
@@ -248,8 +253,8 @@ class _Scene:
             np.copyto(self._background, luma, where=settled)
 
     def _learn(self, residual: NDArray[np.float32], at_s: float) -> None:
-        # Cut off at the limit, a cell that objects cross less than a third of the time keeps its
-        # limit; one that changes for longer (leaves, water, rain) raises it.
+        # Cut off, a cell that objects cross for a tenth of the time keeps its limit; one that
+        # changes for more than a quarter of it (leaves, water, rain) raises it.
         learnt_s = min(max(at_s - self._began_s, _RESTLESS_AT_FIRST_S), _RESTLESS_S)
         weight = _weight(at_s - self._last_s, learnt_s)
         cv2.accumulateWeighted(residual, self._restless, weight)
