@@ -13,6 +13,8 @@ from appliance.observe.buckets import MEANINGS, Buckets, Ended
 from appliance.observe.history import History, Second
 
 USUAL_S, MOST_S = 10.0, 600.0
+# Where frames end that lay before their lane.
+_REACHED = ("processed", "failed", "outbox", "replaced")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,8 @@ def answered(
 ) -> dict[str, Any]:
     """The answer to a request of the control socket; `now` is UTC.
 
-    A request has `camera`, and may have `at` (UTC, seconds; else the last `seconds` are explained),
-    `seconds` and `frames` (whether single frames are listed).
+    A request has `camera`, and may have `at` (the middle of the span in UTC; without it the last
+    `seconds` are explained), `seconds` and `frames` (whether single frames are listed).
 
     Raises:
         RefusedError: it asks for no camera there is, or for a time of which nothing is known.
@@ -50,7 +52,8 @@ def answered(
     seconds = _number(request, "seconds", USUAL_S)
     if not 1 <= seconds <= MOST_S:
         raise RefusedError(f"seconds are 1 to {MOST_S:g}, not {seconds:g}")
-    at = _number(request, "at", now - seconds / 2)
+    latest = now if history.latest is None else history.latest
+    at = _number(request, "at", latest - seconds / 2)
     begin, end = at - seconds / 2, at + seconds / 2
     return explained(history, lanes, camera, begin, end, frames=bool(request.get("frames")))
 
@@ -79,13 +82,14 @@ def explained(
         raise RefusedError(_unknown(history, begin, end))
     view = _View(history, camera, seconds)
     names = dict.fromkeys(name for second in seconds for name in second.lanes)
+    found = [_lane(view, name, lanes.get(name), frames=frames) for name in names]
     return {
         "camera": camera,
         "begin": seconds[0].begin,
         "end": seconds[-1].end,
         "status": dict(seconds[-1].camera),
         "why": view.sentences(),
-        "lanes": [_lane(view, name, lanes.get(name), frames=frames) for name in names],
+        "lanes": found,
     }
 
 
@@ -148,8 +152,9 @@ class _View:
 
     @property
     def short(self) -> str:
-        """What all cameras were short of, as it was said last."""
-        return next((s.short for s in reversed(self.seconds) if s.short), "")
+        """What all cameras were short of, as it was said last, and when."""
+        told = next((s for s in reversed(self.seconds) if s.short), None)
+        return "" if told is None else f"at {time_of_day(told.end)}, {told.short}"
 
     def since(self, figure: str) -> str:
         """Since when the state or the level is what it was at the end; empty if not known."""
@@ -175,6 +180,7 @@ class _Account:
     """What is said of one lane is said of these."""
 
     view: _View
+    seconds: Sequence[Second]
     samples: Sequence[Mapping[str, Any]]
     counts: Mapping[str, int]
     ended: Sequence[Ended]
@@ -185,6 +191,13 @@ class _Account:
         """The ages of results, and the parts of the p95: the middle of those told each second."""
         told = [s["age_ms"] for s in self.samples if s.get("age_ms", {}).get("p95")]
         return {p: round(median(t[p] for t in told), 1) for p in told[-1]} if told else {}
+
+    @property
+    def short(self) -> str:
+        """What the lane was short of, as it was said last, and when."""
+        pairs = zip(self.seconds, self.samples, strict=True)
+        told = [(second.end, lane["short"]) for second, lane in pairs if lane.get("short")]
+        return f"at {time_of_day(told[-1][0])}, {told[-1][1]}" if told else ""
 
     def last(self, figure: str) -> Any:
         """A figure as it was told last."""
@@ -205,8 +218,9 @@ def _lane(view: _View, name: str, watched: Watched | None, *, frames: bool) -> d
     counts: Counter[str] = Counter()
     for sample in samples:
         counts.update(sample["buckets"])
-    remembered = _remembered(watched, [second for second, _ in pairs])
-    account = _Account(view, samples, counts, remembered, watched or Watched(Buckets()))
+    told = [second for second, _ in pairs]
+    remembered = watched.buckets.between(told[0].begin, told[-1].end) if watched else []
+    account = _Account(view, told, samples, counts, remembered, watched or Watched(Buckets()))
     captured, after = sum(sample["captured"] for sample in samples), samples[-1]["in_hand"]
     ended = counts.total()
     found = {
@@ -230,10 +244,6 @@ def _lane(view: _View, name: str, watched: Watched | None, *, frames: bool) -> d
     return found | {"frames": [_frame(each) for each in remembered]} if frames else found
 
 
-def _remembered(watched: Watched | None, seconds: Sequence[Second]) -> list[Ended]:
-    return watched.buckets.between(seconds[0].begin, seconds[-1].end) if watched else []
-
-
 def _place(bucket: str) -> int:
     known = list(MEANINGS)
     return known.index(bucket) if bucket in known else len(known)
@@ -255,7 +265,7 @@ def _reasons(account: _Account) -> list[str]:
         for bucket, count in sorted(account.counts.items(), key=lambda each: _place(each[0]))
         if bucket != "processed"
     ]
-    short = account.last("short")
+    short = account.short
     return [*said, short] if short else said
 
 
@@ -265,13 +275,13 @@ def _meaning(_account: _Account, bucket: str) -> str:
 
 def _replaced(account: _Account, _bucket: str) -> str:
     used = account.rate(account.counts["processed"])
-    offered = used + account.rate(account.counts["replaced"])
+    offered = account.rate(sum(account.counts[reached] for reached in _REACHED))
     used_of = f"the lane used {used:.1f} of {offered:.1f} frames/s that were offered"
     age_ms = account.age_ms
     if not age_ms:
         return f"{used_of}; there was no result whose time is known"
     slowest = _slowest(account.last("steps_ms") or {})
-    step = f" (most of it {slowest})" if slowest else ""
+    step = f" (of its steps {slowest})" if slowest else ""
     return (
         f"a turn took {age_ms['turn']:.0f} ms{step} and waited {age_ms['wait']:.0f} ms for the "
         f"processor, so that {used_of}"
@@ -282,16 +292,16 @@ def _slowest(steps_ms: Mapping[str, float]) -> str:
     if not steps_ms:
         return ""
     step = max(steps_ms, key=lambda name: steps_ms[name])
-    return f"{step}, {steps_ms[step]:.0f} ms on the average"
+    return f"{step} takes most, {steps_ms[step]:.0f} ms on the average"
 
 
 def _stale(account: _Account, bucket: str) -> str:
     ages = account.numbers(bucket)
     limit = f"max_latency_s is {account.watched.max_latency_s:g}"
     if not ages:
-        return f"they came too late; {limit}"
+        return f"they came too late to be decoded; {limit}"
     turn_ms = account.age_ms.get("turn")
-    turn = f", a turn takes {turn_ms:.0f} ms" if turn_ms else ""
+    turn = f", a turn took {turn_ms:.0f} ms" if turn_ms else ""
     return f"they were {_between(ages, '.2f')} s old when their turn came{turn}, and {limit}"
 
 
@@ -315,8 +325,9 @@ def _no_motion(account: _Account, bucket: str) -> str:
     opens = account.watched.opens_at_percent
     limit = f"the gate opens at {opens:g} %" if opens is not None else "the gate stayed shut"
     shares = account.numbers(bucket) or [s["moved"] for s in account.samples if "moved" in s]
-    changed = f"{max(shares, default=0.0) * 100:.2g}"
-    return f"at most {changed} % of the picture changed, {limit}"
+    most = max(shares, default=0.0)
+    changed = f"at most {most * 100:.2g} %" if most else "no part"
+    return f"{changed} of the picture changed, {limit}"
 
 
 def _over_rate(account: _Account, bucket: str) -> str:

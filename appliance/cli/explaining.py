@@ -2,6 +2,7 @@
 
 import json
 import re
+import textwrap
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
@@ -15,6 +16,8 @@ from appliance.control import RefusedError, request
 from appliance.explain import day_and_time, time_of_day
 from appliance.sentences import REFUSED, fail, sentences
 from appliance.sources import SettingsError
+
+WIDTH = 100
 
 _TIME_OF_DAY = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")
 
@@ -86,7 +89,8 @@ def _lines(answer: Mapping[str, Any]) -> Iterator[str]:
     begin, end = answer["begin"], answer["end"]
     yield f"{answer['camera']} · {day_and_time(begin)} to {time_of_day(end)}"
     yield f"  camera    {_camera(answer['status'])}"
-    yield from (f"            {sentence}" for sentence in answer["why"])
+    for sentence in answer["why"]:
+        yield from _wrapped(sentence, 12)
     for lane in answer["lanes"]:
         yield ""
         yield from _lane(lane)
@@ -117,11 +121,19 @@ def _lane(lane: Mapping[str, Any]) -> Iterator[str]:
         yield f"  results       {_ages(lane['rate'], lane['age_ms'])}"
     if lane["why"]:
         yield "  why"
-        yield from (f"    {sentence}" for sentence in lane["why"])
+        for sentence in lane["why"]:
+            yield from _wrapped(sentence, 4)
     for frame in lane.get("frames", ()):
         yield _frame(frame)
     if "frames" in lane and not lane["frames"]:
         yield "  no single frame of that time is remembered"
+
+
+def _wrapped(sentence: str, indent: int) -> list[str]:
+    first, others = " " * indent, " " * (indent + 2)
+    return textwrap.wrap(
+        sentence, WIDTH, initial_indent=first, subsequent_indent=others, break_long_words=False
+    )
 
 
 def _ages(rate: float, age_ms: Mapping[str, float]) -> str:

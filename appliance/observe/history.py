@@ -140,6 +140,11 @@ class History:
                 return None
             return min(s.begin for s in self._samples), max(s.end for s in self._samples)
 
+    @property
+    def latest(self) -> float | None:
+        """When the last sample was taken, in UTC; None before the first."""
+        return self._last
+
     def since(self, camera: str, figure: str, utc: float) -> Change | None:
         """The last change, until `utc`, of a camera's "state" or "level"; None if not known."""
         with self._lock:
