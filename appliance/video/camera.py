@@ -67,7 +67,7 @@ class Camera:
     `chance` gives numbers from 0 to 1, for the pauses between; `start` starts a further thread.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a camera is given all that it meets
         self,
         name: str,
         url: str,

@@ -29,7 +29,8 @@ def open_container(uri: str, where: str, given: SourceOptions) -> InputContainer
         if hands_out_fragments(uri, given):
             options |= OPEN_OPTIONS
         container = _connected(uri, where, options | (_FAST_PROBE if options else {}), given)
-        if options and not _has_size(container):
+        # Without the parser the size is not known before the first picture, however long it takes.
+        if options and not hands_out_fragments(uri, given) and not _has_size(container):
             container.close()
             container = _connected(uri, where, options, given)
         return container
