@@ -147,7 +147,11 @@ class _SliceCount:
 
 @dataclass(slots=True)
 class _Open:
-    """The unit that is being joined; `pieces` are the sizes of its last NAL unit's so far."""
+    """The unit that is being joined.
+
+    `pieces` are the sizes of its last NAL unit's so far. From the fragment `tail` on there are
+    parameter sets or messages behind a slice: of the next picture, if no further slice comes.
+    """
 
     data: list[bytes] = field(default_factory=list)
     pts: int | None = None
@@ -156,7 +160,7 @@ class _Open:
     marks: UnitMarks | None = None
     slices: int = 0
     pieces: list[int] = field(default_factory=list)
-    parameters: set[bytes] = field(default_factory=set)
+    tail: int | None = None
     size: int = 0
 
 
@@ -180,6 +184,7 @@ class Joiner:
         self._sizes = _FullSizes()
         self._slices: dict[UnitMarks, _SliceCount] = {}
         self._parameters: set[bytes] = set()
+        self._parameters_in_a_row: set[bytes] = set()
         self._open = _Open()
         self._silent: tuple[int | None, UnitMarks] | None = None
 
@@ -225,9 +230,7 @@ class Joiner:
         """Whether it begins a further slice of the picture that silence has closed."""
         if self._silent is None or fragment.pts != self._silent[0] or self._open.slices:
             return False
-        at, syntax = len(_START), self._syntax
-        is_slice = syntax.kind(fragment.data, at) in syntax.slices
-        return is_slice and not syntax.begins_picture(fragment.data, at)
+        return self._first_slice(fragment.data) is False
 
     def _drop_rest(self) -> None:
         self.dropped += 1
@@ -249,14 +252,19 @@ class Joiner:
         """Whether what begins here is of another picture than what is open."""
         if self._open.marks is None:
             return False
-        at, syntax = len(_START), self._syntax
         other = fragment.pts is not None and fragment.pts != self._open.pts
-        kind = syntax.kind(fragment.data, at)
-        if kind in syntax.slices:
-            # A slice amid a picture stays with it though the camera's time is put right there.
-            first = syntax.begins_picture(fragment.data, at)
-            return first or (other and self._whole())
-        return other or kind in syntax.opening
+        first = self._first_slice(fragment.data)
+        if first is None:
+            return other
+        # A slice amid a picture stays with it though the camera's time is put right there.
+        return first or (other and self._whole())
+
+    def _first_slice(self, data: bytes) -> bool | None:
+        """Whether the first slice in a packet is the first of its picture; None without a slice."""
+        for at in _starts(data):
+            if self._syntax.kind(data, at) in self._syntax.slices:
+                return self._syntax.begins_picture(data, at)
+        return None
 
     def _continues(self, fragment: Fragment) -> bool:
         """Whether a piece without a beginning goes on with the NAL unit before it."""
@@ -273,10 +281,13 @@ class Joiner:
             return
         if unit.marks is None and fragment.pts is not None and fragment.pts != unit.pts:
             unit.pts, unit.tag = fragment.pts, fragment.tag
+        starts = _starts(data)
+        if starts and unit.marks is not None and unit.tail is None:
+            opens = self._syntax.kind(data, starts[0]) in self._syntax.opening
+            unit.tail = len(unit.data) if opens else None
         unit.data.append(data)
         unit.size += len(data)
         unit.arrived_s = fragment.arrived_s
-        starts = _starts(data)
         if not starts:
             unit.pieces.append(len(data))
             return
@@ -292,16 +303,18 @@ class Joiner:
         if kind in self._syntax.parameters:
             self._learn_parameters(data[at:end])
         elif kind in self._syntax.slices:
+            self._parameters_in_a_row.clear()
             self._open.slices += 1
+            self._open.tail = None
             if self._open.marks is None:
                 self._open.marks = self._reader.read(b"".join(self._open.data))
                 self._silent = None
 
     def _learn_parameters(self, parameters: bytes) -> None:
-        self._open.parameters.add(parameters)
+        self._parameters_in_a_row.add(parameters)
         if parameters in self._parameters:
             return
-        self._parameters = set(self._open.parameters)
+        self._parameters = set(self._parameters_in_a_row)
         self._slices.clear()
         self._sizes.forget()
 
@@ -318,7 +331,12 @@ class Joiner:
 
     def _close(self) -> AccessUnit:
         unit, self._open = self._open, _Open()
-        self._sizes.learn(unit.pieces)
+        if unit.tail is not None:
+            self._open = _Open(unit.data[unit.tail :], pieces=unit.pieces)
+            self._open.size = sum(map(len, self._open.data))
+            del unit.data[unit.tail :]
+        else:
+            self._sizes.learn(unit.pieces)
         marks = unit.marks or UnitMarks(picture=False)
         self._slices.setdefault(marks, _SliceCount()).learn(unit.slices)
         return AccessUnit(b"".join(unit.data), unit.pts, unit.arrived_s, marks.key, unit.tag)
