@@ -46,8 +46,10 @@ def answered(
         RefusedError: it asks for no camera there is, or for a time of which nothing is known.
     """
     camera = request.get("camera")
-    if not isinstance(camera, str) or camera not in cameras:
-        hint = suggestion(str(camera), cameras, " (no pipeline has a camera)")
+    if not isinstance(camera, str):
+        raise RefusedError(f"camera is a name, not {camera!r}")
+    if camera not in cameras:
+        hint = suggestion(camera, cameras, " (there is none)")
         raise RefusedError(f"there is no camera '{camera}'{hint}")
     seconds = _number(request, "seconds", USUAL_S)
     if not 1 <= seconds <= MOST_S:
