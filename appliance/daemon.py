@@ -25,10 +25,12 @@ from appliance.engine.plan import Plan
 from appliance.engine.run import Run
 from appliance.engine.shared import Shared
 from appliance.engine.turn import Turn
+from appliance.explain import Watched, answered
 from appliance.inference.catalog import load_catalog, model_cards
 from appliance.inference.models import Models
 from appliance.inference.store import Store
 from appliance.observe.buckets import Buckets
+from appliance.observe.history import History
 from appliance.observe.processor import core_count
 from appliance.pipelines.lane import Lane, LaneName, Terms
 from appliance.pipelines.permits import Permits
@@ -96,7 +98,8 @@ class Daemon:
         self._permits = Permits(core_count(), clock)
         self._lane_tasks: list[Task] = []
         self._hanging: list[str] = []
-        self._steering = Steering(self._cameras.values(), clock, core_count())
+        self._history = History()
+        self._steering = Steering(self._cameras.values(), clock, core_count(), self._sample)
         # Before the outbox is opened, so that a workflow that cannot start leaves no lock behind.
         runs = list(self._runs(plans, pictures=pictures))
         self._outbox = Outbox(settings.state_dir, clock)
@@ -198,6 +201,23 @@ class Daemon:
             "models": self._models.providers,
             "short": self._steering.short,
         }
+
+    def explain(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What became of the frames of a camera, as `appliance explain` asks for it."""
+        watched = {str(lane.name): self._watched(lane) for lane in self.lanes}
+        return answered(request, self._history, self._cameras, watched, self._clock.now())
+
+    def _watched(self, lane: Lane) -> Watched:
+        given = self._settings.pipelines[lane.name.pipeline]
+        gate = given.motion_gate
+        opens_at = gate.area_percent if gate is not None else None
+        return Watched(lane.buckets, given.max_latency_s, given.max_rate, opens_at)
+
+    def _sample(self) -> None:
+        """Once a second: the figures of the moment, for those who ask later."""
+        cameras = {name: asdict(camera.status()) for name, camera in self._cameras.items()}
+        lanes = [asdict(lane.status()) for lane in self.lanes]
+        self._history.add(self._clock.now(), cameras, lanes, self._steering.short)
 
     def _last_turns(self, stop: threading.Event) -> None:
         """After the lanes: the last turn of one that was stopped while it waited to begin anew."""
@@ -337,7 +357,8 @@ def serve(
     daemon = Daemon(settings, plans, clock)
     control = Supervisor(clock)
     daemon.start()
-    server = ControlServer(settings.state_dir, {"status": daemon.status, "stop": _set(stop)})
+    told = {"status": daemon.status, "stop": _set(stop)}
+    server = ControlServer(settings.state_dir, told, {"explain": daemon.explain})
     control.start("control", server.loop)
     log.info("running", pipelines=list(plans), state_dir=str(settings.state_dir))
     stop.wait()
