@@ -1,5 +1,6 @@
 """Every control of the RTSP cameras, seen by a client that is not ours."""
 
+import sys
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -8,6 +9,7 @@ from statistics import median
 import av
 import pytest
 
+from tests.cameras import camera as camera_module
 from tests.cameras.camera import RtspCamera, RtspServer
 from tests.cameras.clip_file import Codec
 from tests.cameras.clips import ClipSpec
@@ -317,6 +319,17 @@ def test_who_has_no_password_stays_outside(tmp_path: Path, method: str) -> None:
                 pass
         with view(camera.url("guard", "secret")) as stream:
             assert stream.numbers(2) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("python", "word"), [("/nowhere/python3", "is not there"), (sys.executable, "gi")]
+)
+def test_a_missing_part_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, python: str, word: str
+) -> None:
+    monkeypatch.setattr(camera_module, "SYSTEM_PYTHON", python)
+    with pytest.raises(pytest.fail.Exception, match=rf"(?s){word}.*`make parts`"):
+        RtspServer(tmp_path).start()
 
 
 def test_an_unknown_mount_is_not_found(rtsp_server: RtspServer, jpeg: RtspCamera) -> None:
