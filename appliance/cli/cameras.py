@@ -39,7 +39,8 @@ def cameras() -> None:
 def probe_command(uri: str, seconds: float, transport: str, *, as_json: bool) -> None:
     """Say what a source is, what decoding it costs here, and what to set.
 
-    URI is a video file, an rtsp:// or http:// URL, or a device such as /dev/video0.
+    URI is a video file, a folder of images, an rtsp:// or http:// URL, or a device such as
+    /dev/video0.
     """
     with sentences():
         options = SourceOptions(transport=transport, silence_s=min(5.0, seconds))  # type: ignore[arg-type]  # click checks it

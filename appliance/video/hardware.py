@@ -21,6 +21,8 @@ MOST_FAILURES = 50
 FAILURES_BEFORE_A_KEY = 3
 # A decoder holds 16 pictures back at most, and twice that where fields come by themselves.
 MOST_SWALLOWED = 64
+# So many units without a key frame, and it is the key frames that are not seen.
+LONGEST_KEY_DISTANCE = 300
 # videodev2.h: VIDIOC_QUERYCAP, and the capabilities that make a device a codec.
 _QUERY = 0x80685600
 _CAPABILITIES = struct.Struct("16s32s32sIII3I")
@@ -254,6 +256,7 @@ class FallibleDecoder:
         self._untried: list[av.Packet[VideoStream]] = []
         self._began: bool = False
         self._proven: bool = False
+        self._taken: int = 0
         self._failures: int = 0
         self._swallowed: int = 0
 
@@ -271,7 +274,8 @@ class FallibleDecoder:
         if self._hardware is None or packet is None:
             return self._context.decode(packet)
         # What comes before the first key frame says nothing about a decoder.
-        self._began = self._began or packet.is_keyframe
+        self._taken += 1
+        self._began = self._began or packet.is_keyframe or self._taken > LONGEST_KEY_DISTANCE
         if self._began and not self._proven:
             self._untried.append(packet)
         try:

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any, Literal, cast
 
@@ -13,8 +13,9 @@ from av.video.stream import VideoStream
 
 from appliance.clock import Clock
 from appliance.video.access_units import UnitReader
-from appliance.video.address import scheme_of
+from appliance.video.address import file_of, scheme_of
 from appliance.video.errors import VideoError, cannot_go_on, cannot_open, redact
+from appliance.video.findings import Findings, HardwareTrial
 from appliance.video.hardware import (
     Devices,
     HardwareDecoder,
@@ -24,8 +25,11 @@ from appliance.video.hardware import (
     said,
 )
 from appliance.video.opening import is_untimed, open_container, stream_info, video_stream
+from appliance.video.probe_stills import probe_stills
 from appliance.video.source import SourceOptions, StreamInfo
-from appliance.video.tally import StampFindings, Tally, Unit
+from appliance.video.stills import names_stills
+from appliance.video.tally import Tally, Unit
+from appliance.video.v4l2 import capture_modes
 
 ENOUGH_KEY_FRAMES = 3
 # Key frames may lie close together; less than this tells no rate.
@@ -34,64 +38,6 @@ TRANSPORTS: tuple[Literal["tcp", "udp"], ...] = ("tcp", "udp")
 TRANSPORT_PATIENCE_S = 3.0
 # What hardware is tried on: enough to fill a decoder, little enough to keep.
 TRIED_UNITS = 50
-
-
-@dataclass(frozen=True, slots=True)
-class HardwareTrial:
-    """How a hardware decoder fared: CPU milliseconds a frame, or why it does not work."""
-
-    name: str
-    decode_ms: float | None
-    problem: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """What a source is. Rates are per second, `watched_s` seconds of it, `bit_rate` bits/s.
-
-    `where` is the address without its secrets. `key_distance` is the longest seen, in frames and
-    `key_distance_s` in seconds; None where no two key frames came. `skippable` is the share of
-    frames that no other refers to. `decode_ms` is milliseconds of CPU for each frame, in software
-    and on one thread. `transports` says for each of RTSP's why it does not work, or "". `sender`
-    is how many seconds the camera's clock is ahead of ours, if it tells; `ended` why the
-    watching came to an end before its time.
-    """
-
-    where: str
-    info: StreamInfo
-    timed: bool
-    profile: str
-    pixel_format: str
-    audio: tuple[str, ...]
-    watched_s: float
-    units: int
-    rate: float | None
-    bit_rate: float | None
-    key_frames: int
-    key_distance: int | None
-    skippable: float
-    reorder_depth: int
-    stamps: StampFindings
-    decode_ms: float | None
-    undecodable: int
-    hardware: tuple[HardwareTrial, ...] = ()
-    transports: dict[str, str] = field(default_factory=dict)
-    sender_ahead_s: float | None = None
-    ended: str = ""
-
-    @property
-    def key_distance_s(self) -> float | None:
-        """The longest distance of two key frames."""
-        if self.key_distance is None or not self.rate:
-            return None
-        return self.key_distance / self.rate
-
-    @property
-    def load(self) -> float | None:
-        """How much of a core decoding every frame takes, in software: 0 to 1 and beyond."""
-        if self.decode_ms is None or not self.rate:
-            return None
-        return self.decode_ms * self.rate / 1000
 
 
 def probe(
@@ -107,7 +53,11 @@ def probe(
     Raises:
         VideoError: it cannot be opened, or sends no picture.
     """
+    if names_stills(uri):
+        return probe_stills(uri, clock, seconds, options)
     where = redact(uri)
+    path = file_of(uri)
+    modes = capture_modes(path) if path is not None and path.is_char_device() else ()
     with open_container(uri, where, options) as container:
         stream = video_stream(container, where)
         info = stream_info(uri, container, stream)
@@ -116,7 +66,7 @@ def probe(
         watch = _Watch(container, stream, info, clock, options)
         watch.run(where, seconds)
         trials = _try_hardware(stream, watch.kept, clock, find)
-        found = watch.findings(where, audio, trials, context)
+        found = replace(watch.findings(where, audio, trials, context), modes=modes)
     if scheme_of(uri) in ("rtsp", "rtsps"):
         for transport in TRANSPORTS:
             found.transports[transport] = _problem_with(uri, transport)

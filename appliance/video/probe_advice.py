@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from appliance.video.probe import Findings, HardwareTrial
+from appliance.video.findings import Findings, HardwareTrial
 
 # A key frame ends damage, begins a new connection, and is all that is decoded at the deepest level.
 LONGEST_KEY_DISTANCE_S = 2.0

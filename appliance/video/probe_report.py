@@ -7,7 +7,7 @@ from typing import Any
 
 from appliance.video.address import file_of, scheme_of
 from appliance.video.errors import redact
-from appliance.video.probe import Findings, HardwareTrial
+from appliance.video.findings import Findings, HardwareTrial
 from appliance.video.probe_advice import (
     cameras_possible,
     cores_in_words,
@@ -52,6 +52,7 @@ def report_lines(found: Findings, cores: int) -> Sequence[str]:
         "key frames": _key_frames(found),
         "bit rate": f"{found.bit_rate / 1e6:.2f} Mbit/s" if found.bit_rate else "unknown",
         "skipping": _skipping(found),
+        "modes": "; ".join(found.modes),
         "decoding": _decoding(found, cores),
         "hardware": _hardware(found.hardware),
         "transports": ", ".join(
@@ -159,6 +160,7 @@ def report_data(found: Findings, cores: int, uri: str) -> dict[str, Any]:
             {"name": each.name, "decode_ms": each.decode_ms, "problem": each.problem}
             for each in found.hardware
         ],
+        "modes": list(found.modes),
         "transports": dict(found.transports),
         "stamps": {
             "sane": found.timed and stamps.sane,

@@ -15,6 +15,7 @@ from av.video.stream import VideoStream
 from appliance.video import hardware
 from appliance.video.hardware import (
     FAILURES_BEFORE_A_KEY,
+    LONGEST_KEY_DISTANCE,
     MOST_SWALLOWED,
     Decoding,
     Devices,
@@ -251,6 +252,21 @@ def test_units_before_the_first_key_frame_condemn_no_decoder(
     with pytest.raises(av.FFmpegError):
         decoder.decode(packets_of(stream)[1])
     assert choice.decoding.name == "wrong"
+
+
+def test_a_stream_whose_key_frames_are_not_seen_is_not_given_to_a_wrong_decoder_for_ever(
+    offer: Offer, stream: VideoStream
+) -> None:
+    choice = offer(WRONG)
+    decoder = opened(choice, stream)
+    other = packets_of(stream)[1]
+    for _ in range(LONGEST_KEY_DISTANCE):
+        with pytest.raises(av.FFmpegError):
+            decoder.decode(other)
+    assert choice.decoding.name == "wrong"
+    with suppress(av.FFmpegError):
+        decoder.decode(other)
+    assert choice.decoding.name == "software"
 
 
 @dataclass

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from appliance.video.probe import Findings, HardwareTrial
+from appliance.video.findings import Findings, HardwareTrial
 from appliance.video.probe_advice import cameras_possible, recommendations
 from appliance.video.source import StreamInfo
 from appliance.video.tally import StampFindings

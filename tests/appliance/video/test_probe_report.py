@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from appliance.settings import read_settings
-from appliance.video.probe import Findings, HardwareTrial
+from appliance.video.findings import Findings, HardwareTrial
 from appliance.video.probe_report import codec_name, report_data, report_lines, settings_lines
 from appliance.video.source import StreamInfo
 from appliance.video.tally import StampFindings
