@@ -1,6 +1,7 @@
 """How many cores there are for this process, and how many others leave to it."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 _STAT = Path("/proc/stat")
@@ -18,29 +19,34 @@ def core_count(quota: Path = _QUOTA) -> int:
         return bound
 
 
-class Processor:
-    """Measures, from one look to the next, what other processes leave of the cores.
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What became of the cores since the last look: used by this process, and idle; in cores."""
 
-    It is what this process has used and what was idle; of a machine that does not tell, nothing is
-    known.
-    """
+    own: float
+    idle: float
+
+
+class Processor:
+    """Measures, from one look to the next, what became of the cores of this process."""
 
     def __init__(self, stat: Path = _STAT) -> None:
         self._stat = stat
         self._tick_s = 1 / os.sysconf("SC_CLK_TCK")
-        self._last: tuple[float, float] | None = None
+        self._last: tuple[float, float, float] | None = None
 
-    def left_cores(self, now: float) -> float | None:
-        """Cores, on the average since the last look; None where that cannot be told."""
+    def use(self, now: float) -> Use | None:
+        """On the average since the last look; None at the first, and where it cannot be told."""
         idle_s = self._idle_s()
         if idle_s is None:
             return None
         times = os.times()
-        left_s = idle_s + times.user + times.system
-        last, self._last = self._last, (now, left_s)
+        own_s = times.user + times.system
+        last, self._last = self._last, (now, own_s, idle_s)
         if last is None or now <= last[0]:
             return None
-        return (left_s - last[1]) / (now - last[0])
+        passed_s = now - last[0]
+        return Use((own_s - last[1]) / passed_s, (idle_s - last[2]) / passed_s)
 
     def _idle_s(self) -> float | None:
         """Seconds for which the cores of this process were idle, since the machine's start."""

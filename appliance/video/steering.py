@@ -11,7 +11,7 @@ from appliance.clock import Clock
 from appliance.observe.processor import Processor
 from appliance.video.camera import Camera, CameraStatus
 from appliance.video.mailbox import Mailbox
-from appliance.video.pacing import CameraLoad, Pacer, usable_rate
+from appliance.video.pacing import CameraLoad, Pacer, Processors, usable_rate
 
 EVERY_S = 1.0
 
@@ -60,8 +60,9 @@ class Steering:
         watched = [camera for camera in self._cameras if camera.mailboxes]
         loads = {camera.name: self._load(camera, now) for camera in watched}
         known = [load for load in loads.values() if load is not None]
-        left_cores = self._processor.left_cores(now)
-        decision = self._pacer.step(known, now, math.inf if left_cores is None else left_cores)
+        use = self._processor.use(now)
+        processors = None if use is None else Processors(use.own, use.idle)
+        decision = self._pacer.step(known, now, processors)
         for camera in watched:
             pace = decision.paces.get(camera.name)
             if pace is not None and camera.selection is not None:
