@@ -150,5 +150,6 @@ def _frame(frame: Mapping[str, Any]) -> str:
     if number is not None:
         moved = frame["bucket"] == "no-motion"
         figure = f"{number * 100:.2g} % changed" if moved else f"{number * 1000:.0f} ms old"
-    when = f"{time_of_day(at)}.{int(at % 1 * 1000):03}"
+    second, ms = divmod(round(at * 1000), 1000)
+    when = f"{time_of_day(second)}.{ms:03}"
     return f"  {frame['sequence']:9} {when} {frame['bucket']:13} {figure}".rstrip()

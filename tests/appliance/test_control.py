@@ -11,13 +11,22 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from appliance import control
-from appliance.control import SOCKET_NAME, ControlError, ControlServer, NoDaemonError, request
+from appliance.control import (
+    SOCKET_NAME,
+    Asked,
+    ControlError,
+    ControlServer,
+    NoDaemonError,
+    RefusedError,
+    request,
+)
 from tests.unprivileged import as_nobody
 
 # Far more than anything here takes.
@@ -26,10 +35,14 @@ STATUS = {"uptime_s": 1.5, "lanes": [{"name": "people:gate"}]}
 
 
 @contextmanager
-def serving(state_dir: Path, **handlers: Callable[[], Mapping[str, Any]]) -> Iterator[None]:
+def serving(
+    state_dir: Path,
+    asked: Mapping[str, Asked] = MappingProxyType({}),
+    **handlers: Callable[[], Mapping[str, Any]],
+) -> Iterator[None]:
     """A server with these commands, ready when the body begins and gone when it has ended."""
     stop = threading.Event()
-    server = ControlServer(state_dir, {"ping": dict, **handlers})
+    server = ControlServer(state_dir, {"ping": dict, **handlers}, asked)
     thread = threading.Thread(target=server.loop, args=(stop,))
     thread.start()
     try:
@@ -88,9 +101,48 @@ def test_a_stop_is_answered_before_the_server_ends(tmp_path: Path) -> None:
 
 
 def test_an_unknown_command_is_refused_with_those_there_are(tmp_path: Path) -> None:
-    with serving(tmp_path, status=dict), pytest.raises(ControlError) as caught:
+    asked = {"explain": dict}
+    with serving(tmp_path, asked, status=dict), pytest.raises(RefusedError) as caught:
         request(tmp_path, "restart")
-    assert str(caught.value) == "unknown command 'restart'; there is ping, status"
+    assert str(caught.value) == "unknown command 'restart'; there is ping, status, explain"
+
+
+def test_a_command_with_arguments_is_given_all_of_them(tmp_path: Path) -> None:
+    asked: dict[str, Asked] = {"explain": lambda told: {"told": told}}
+    with serving(tmp_path, asked):
+        answer = request(tmp_path, "explain", camera="Tor 3 außen", at=12.5, seconds=None)
+    assert answer == {
+        "told": {"command": "explain", "camera": "Tor 3 außen", "at": 12.5, "seconds": None}
+    }
+
+
+def test_a_refusal_is_the_sentence_itself_and_no_failure(tmp_path: Path) -> None:
+    def explain(_told: Mapping[str, Any]) -> Mapping[str, Any]:
+        raise RefusedError("there is no camera 'gaet'")
+
+    with capture_logs() as logs, serving(tmp_path, {"explain": explain}):
+        with pytest.raises(RefusedError, match=r"^there is no camera 'gaet'$"):
+            request(tmp_path, "explain", camera="gaet")
+        with client(tmp_path) as other:
+            other.sendall(b'{"command": "explain"}\n')
+            assert answer(other) == {
+                "ok": False,
+                "error": "there is no camera 'gaet'",
+                "refused": True,
+            }
+    assert logs == []
+
+
+def test_a_command_with_arguments_that_fails_is_no_refusal(tmp_path: Path) -> None:
+    def explain(told: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"camera": told["camera"]}
+
+    with capture_logs(), serving(tmp_path, {"explain": explain}):
+        with pytest.raises(ControlError) as caught:
+            request(tmp_path, "explain")
+        assert request(tmp_path, "ping") == {}
+    assert str(caught.value) == "the command explain failed: KeyError: 'camera'"
+    assert not isinstance(caught.value, RefusedError)
 
 
 @pytest.mark.parametrize(
