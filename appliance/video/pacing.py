@@ -26,6 +26,8 @@ BETWEEN_CHANGES_S = 5.0
 COST_WEIGHT = 0.3
 OVER_BUDGET, ROOM_NEEDED = 1.05, 0.9
 LEAST_BUDGET_SHARE = 0.02
+# Idle cores beyond this share are no shortage; and what one thread may take of a core.
+IDLE_SHARE, ONE_THREAD = 0.15, 0.85
 # What is measured follows a cut at once where decoding lags, and after a while where lanes starve.
 CUT, LAGGING_CUT_EVERY_S, STARVED_CUT_EVERY_S = 0.8, 2.0, 8.0
 GROWTH_PER_S = 0.1
@@ -88,7 +90,9 @@ class CameraLoad:
     @property
     def lag_limit_s(self) -> float:
         """The lag that shows that its decoding does not get the time it needs."""
-        return BEARABLE_LAG_SHARE * self.max_latency_s + 2 * self.unit_cost_s
+        key_s = self.unit_cost_s * self.structure.key_cost / self.structure.unit_cost(self.level)
+        bearable_s = BEARABLE_LAG_SHARE * self.max_latency_s + 2 * max(key_s, self.unit_cost_s)
+        return min(bearable_s, 0.8 * self.latest_s)
 
     @property
     def starved(self) -> bool:
@@ -101,7 +105,20 @@ class CameraLoad:
     @property
     def late(self) -> bool:
         """Whether it is so late that what waits is better left out."""
-        return self.lag_s > min(LATEST_S, self.max_latency_s / 2)
+        return self.lag_s > self.latest_s
+
+    @property
+    def latest_s(self) -> float:
+        """How late its pictures may be: what is left is for its lanes."""
+        return min(LATEST_S, self.max_latency_s / 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Processors:
+    """What became of the cores in the last second: used by this process, and idle; in cores."""
+
+    own: float
+    idle: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,20 +221,23 @@ class _Budget:
             self._forget()
         self.left_cores += change * (0.4 if abs(change) < MUCH_SHARE * self.cores else 1.0)
 
-    def see_relief(self, strain: float, needed_cores: float) -> None:
+    def see_relief(self, strain: float | None, needed_cores: float) -> None:
         """Learn whether what led to the cuts has gone: then the budget need not rest any longer.
 
-        `strain` is the greatest lag as a share of its limit, `needed_cores` what full decoding of
-        all cameras takes.
+        `strain` is the greatest lag as a share of its limit, None after a change of levels, which
+        alone would ease it; `needed_cores` is what full decoding of all cameras takes.
         """
         if needed_cores < RELIEF * self.needed_cores:
             self._forget()
-        eased = strain < RELIEF * self.usual_strain
-        self.eased_for = self.eased_for + 1 if eased else 0
-        if self.eased_for >= EASED_FOR:
-            self._forget()
-        if not eased:
+        if strain is None:
+            self.usual_strain, self.eased_for = 0.0, 0
+        elif strain >= RELIEF * self.usual_strain:
             self.usual_strain += (strain - self.usual_strain) * 0.2
+            self.eased_for = 0
+        else:
+            self.eased_for += 1
+            if self.eased_for >= EASED_FOR:
+                self._forget()
         self.needed_cores = max(needed_cores, 0.98 * self.needed_cores)
 
     def _forget(self) -> None:
@@ -259,28 +279,35 @@ class Pacer:
         self._budget = _Budget(self.cores)
 
     def step(
-        self, loads: Sequence[CameraLoad], now_s: float, left_cores: float = math.inf
+        self, loads: Sequence[CameraLoad], now_s: float, processors: Processors | None = None
     ) -> Decision:
-        """The levels for the next second.
-
-        `left_cores` is what this process used of the cores in the last second and what was idle:
-        all that other processes leave; infinite if it is not known.
-        """
+        """The levels for the next second; `processors` is None where that cannot be measured."""
         self._cameras = {load.name: self._remember(load) for load in loads}
         cameras = list(self._cameras.values())
-        strain = max((load.lag_s / load.lag_limit_s for load in loads), default=0.0)
-        lagging = strain > 1
-        every_s = LAGGING_CUT_EVERY_S if lagging else STARVED_CUT_EVERY_S
-        strained = lagging or any(load.starved for load in loads)
-        self._budget.see_left(min(left_cores, self.cores))
-        self._budget.see_relief(strain, sum(camera.cores(ALL) for camera in cameras))
-        used = sum(camera.cores(camera.level) for camera in cameras)
-        self._budget.see_strain(used, now_s, every_s if strained else None)
+        self._learn(cameras, now_s, processors or Processors(self.cores, 0.0))
         for camera in cameras:
             self._follow_demand(camera, now_s)
+            self._keep_to_one_core(camera, now_s)
         self._keep_budget(cameras, now_s)
         paces = {c.load.name: Pace(c.level, self._catches_up(c, now_s)) for c in cameras}
         return Decision(paces, self._shortage(cameras))
+
+    def _learn(self, cameras: Sequence[_Camera], now_s: float, processors: Processors) -> None:
+        """What is seen this second of how much time decoding may have."""
+        self._budget.see_left(min(processors.own + processors.idle, self.cores))
+        strain = max((c.load.lag_s / c.load.lag_limit_s for c in cameras), default=0.0)
+        steady = all(now_s - camera.changed_s > BETWEEN_CHANGES_S for camera in cameras)
+        full = sum(camera.cores(ALL) for camera in cameras)
+        self._budget.see_relief(strain if steady else None, full)
+        cut_every_s: float | None = None
+        # While processors idle, a lag has other causes than the lack of them.
+        if processors.idle < IDLE_SHARE * self.cores:
+            if strain > 1:
+                cut_every_s = LAGGING_CUT_EVERY_S
+            elif any(camera.load.starved for camera in cameras):
+                cut_every_s = STARVED_CUT_EVERY_S
+        used = sum(camera.cores(camera.level) for camera in cameras)
+        self._budget.see_strain(used, now_s, cut_every_s)
 
     def _remember(self, load: CameraLoad) -> _Camera:
         camera = self._cameras.get(load.name) or _Camera(load)
@@ -317,6 +344,14 @@ class Pacer:
             if levels.index(camera.level) < levels.index(lower):
                 camera.set(lower, now_s)
 
+    def _keep_to_one_core(self, camera: _Camera, now_s: float) -> None:
+        """A camera is decoded by one thread, however many cores there are."""
+        while camera.cores(camera.level) > ONE_THREAD:
+            level = camera.next_cheaper()
+            if level is None:
+                return
+            camera.set(level, now_s)
+
     def _keep_budget(self, cameras: Sequence[_Camera], now_s: float) -> None:
         used = sum(camera.cores(camera.level) for camera in cameras)
         budget = self._budget.now
@@ -345,7 +380,8 @@ class Pacer:
             camera = min(waiting, key=lambda c: (c.cores(c.level) / c.load.weight, c.load.name))
             level = camera.next_better()
             more = camera.cores(level) - camera.cores(camera.level) if level else math.inf
-            if level is None or more > room:
+            too_much = level is not None and camera.cores(level) > ROOM_NEEDED * ONE_THREAD
+            if level is None or more > room or too_much:
                 waiting.remove(camera)
                 continue
             room -= more

@@ -12,11 +12,12 @@ from array import array
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from appliance.pipelines.permits import FairShares
 from appliance.video.access_units import UnitMarks
 from appliance.video.levels import Level, Skipper, StructureMeter
-from appliance.video.pacing import CameraLoad, Decision, Pacer, usable_rate
+from appliance.video.pacing import CameraLoad, Decision, Pacer, Processors, usable_rate
 
 KEY, PLAIN = UnitMarks(key=True, closed=True), UnitMarks()
 SPARE, INTRA = UnitMarks(disposable=True), UnitMarks(key=True, closed=True, disposable=True)
@@ -26,6 +27,9 @@ Curve = Callable[[float], float]
 
 def always(value: float) -> Curve:
     return lambda _: value
+
+
+NONE, FULL = always(0.0), always(1.0)
 
 
 def during(start_s: float, end_s: float, value: float, otherwise: float) -> Curve:
@@ -75,6 +79,8 @@ class SimulatedCamera:
         self.frame_s = 0.0
         self.rest_s = 0.0
         self.granted_s = 0.0
+        # When the turn began, and how long a turn takes, over the last ones.
+        self.began_s = self.turn_s = 0.0
         self.sent = 0
         # Of this second: units captured, decoded and their CPU time, lags, frames taken and missed.
         self.captured = self.decoded = self.taken = self.replaced = 0
@@ -125,7 +131,9 @@ class SimulatedCamera:
 
 
 class Simulation:
-    """Runs a site. `others` is how many threads of other processes want to run all the time,
+    """Runs a site.
+
+    `others` is how many threads of other processes want to run all the time,
     `speed` that of the processors; `sees_others` whether the pacer is told what they take.
     """
 
@@ -134,8 +142,8 @@ class Simulation:
         plans: Sequence[CameraPlan],
         *,
         cores: int = 2,
-        others: Curve = always(0.0),
-        speed: Curve = always(1.0),
+        others: Curve = NONE,
+        speed: Curve = FULL,
         sees_others: bool = True,
         seed: int = 1,
     ) -> None:
@@ -156,7 +164,7 @@ class Simulation:
         # What each thread has got since the beginning; a job ends when this reaches its mark.
         self._served_s = 0.0
         self._others, self._speed = others(0.0), speed(0.0)
-        self._taken_by_others_s = 0.0
+        self._taken_by_others_s = self._own_s = 0.0
         for plan in plans:
             self._shares.join(plan.name, plan.weight)
             camera = self.cameras[plan.name]
@@ -179,6 +187,7 @@ class Simulation:
             self._served_s += step_s * share * self._speed
             self.busy_s += step_s * min(running, self.cores)
             self._taken_by_others_s += step_s * share * self._others
+            self._own_s += step_s * share * len(self._jobs)
             heapq.heappop(self._jobs if done else self._timers)[2]()
         return self
 
@@ -210,14 +219,14 @@ class Simulation:
         return arrive
 
     def _decode(self, camera: SimulatedCamera) -> None:
-        while camera.queue:
-            unit = camera.queue.popleft()
-            if camera.skipper.admits(unit.marks, unit.arrived_s):
-                camera.decoding = True
-                self._compute(unit.work_s, lambda: self._decoded(camera, unit))
-                return
-            camera.buckets["skipped"] += 1
         camera.decoding = False
+        while camera.queue and not camera.decoding:
+            unit = camera.queue.popleft()
+            camera.decoding = camera.skipper.admits(unit.marks, unit.arrived_s)
+            if camera.decoding:
+                self._compute(unit.work_s, partial(self._decoded, camera, unit))
+            else:
+                camera.buckets["skipped"] += 1
 
     def _decoded(self, camera: SimulatedCamera, unit: _Unit) -> None:
         cpu_s = unit.work_s / self._speed
@@ -247,7 +256,7 @@ class Simulation:
             camera = self.cameras[name]
             camera.lane, camera.granted_s = "running", self.now
             if camera.rest_s:
-                self._compute(camera.rest_s, lambda camera=camera: self._commit(camera))  # type: ignore[misc]
+                self._compute(camera.rest_s, partial(self._commit, camera))
             else:
                 self._take(camera)
 
@@ -255,7 +264,10 @@ class Simulation:
         assert camera.slot is not None
         camera.frame_s, camera.slot = camera.slot, None
         camera.taken += 1
-        if self.now - camera.frame_s > 0.8 * camera.plan.max_latency_s:
+        camera.began_s = self.now
+        # A frame whose result would be too old is not worth computing.
+        latest_s = max(camera.plan.max_latency_s - 1.2 * camera.turn_s, 0.0)
+        if self.now - camera.frame_s > max(latest_s, 0.2 * camera.plan.max_latency_s):
             camera.buckets["stale"] += 1
             self._release(camera)
             self._next(camera)
@@ -273,6 +285,7 @@ class Simulation:
 
     def _commit(self, camera: SimulatedCamera) -> None:
         camera.rest_s = 0.0
+        camera.turn_s += (self.now - camera.began_s - camera.turn_s) * 0.1
         camera.committed_at.append(self.now)
         camera.ages.append(self.now - camera.frame_s)
         self._release(camera)
@@ -292,11 +305,12 @@ class Simulation:
             self._grant()
 
     def _second(self) -> None:
-        left = self.cores - self._taken_by_others_s if self.sees_others else math.inf
-        self._taken_by_others_s = 0.0
+        own, idle = self._own_s, self.cores - self._own_s - self._taken_by_others_s
+        processors = Processors(own, idle) if self.sees_others else None
+        self._own_s = self._taken_by_others_s = 0.0
         self._others, self._speed = self.others(self.now), self.speed(self.now)
         loads = [camera.load() for camera in self.cameras.values()]
-        decision = self.pacer.step(loads, self.now, left)
+        decision = self.pacer.step(loads, self.now, processors)
         self.decisions.append((self.now, decision))
         for load in loads:
             pace = decision.paces[load.name]
