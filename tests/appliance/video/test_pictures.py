@@ -82,7 +82,7 @@ def test_what_cannot_be_a_picture_is_said_to_be_none(tmp_path: Path) -> None:
     folder.mkdir()
     with pytest.raises(PictureError, match=r"empty.png: the file is empty \(0 bytes\)"):
         read_picture(empty)
-    with pytest.raises(PictureError, match="text.jpg: this is no picture"):
+    with pytest.raises(PictureError, match=r"text.jpg: this is no picture"):
         read_picture(text)
     with pytest.raises(PictureError, match=r"folder.jpg: it cannot be read: Is a directory"):
         read_picture(folder)
