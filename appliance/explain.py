@@ -301,10 +301,10 @@ def _stale(account: _Account, bucket: str) -> str:
     ages = account.numbers(bucket)
     limit = f"max_latency_s is {account.watched.max_latency_s:g}"
     if not ages:
-        return f"they came too late to be decoded; {limit}"
+        return f"too late to be decoded; {limit}"
     turn_ms = account.age_ms.get("turn")
     turn = f", a turn took {turn_ms:.0f} ms" if turn_ms else ""
-    return f"they were {_between(ages, '.2f')} s old when their turn came{turn}, and {limit}"
+    return f"{_between(ages, '.2f')} s old when the turn came{turn}, and {limit}"
 
 
 def _between(numbers: Sequence[float], form: str) -> str:

@@ -185,7 +185,7 @@ def test_stale_frames_are_told_with_their_ages(site: Site) -> None:
     site.remember("stale", 0.52, 0.634)
     site.second({"stale": 2, "processed": 20}, lane={"age_ms": AGE_MS})
     assert site.why() == [
-        "2 stale: they were 0.52 to 0.63 s old when their turn came, a turn took 38 ms, and "
+        "2 stale: 0.52 to 0.63 s old when the turn came, a turn took 38 ms, and "
         "max_latency_s is 0.5"
     ]
 
@@ -198,7 +198,7 @@ def test_stale_frames_are_told_with_their_ages(site: Site) -> None:
         ("decode-error", "2 decode-error: no picture could be made of it; 12% cannot be decoded"),
         ("outbox", "2 outbox: the outbox was full"),
         ("no-key", "2 no-key: it came before the first key frame of its connection"),
-        ("stale", "2 stale: they came too late to be decoded; max_latency_s is 0.5"),
+        ("stale", "2 stale: too late to be decoded; max_latency_s is 0.5"),
         ("schedule-off", "2 schedule-off: nothing more is known of it"),
     ],
 )
