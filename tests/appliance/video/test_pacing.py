@@ -193,17 +193,17 @@ def test_costs_that_are_noisy_change_nothing() -> None:
 
 def test_lag_that_lasts_cuts_the_budget_and_it_grows_again() -> None:
     pacer = Pacer(2.0)
-    after(pacer, [load("a", cores=0.8)], 5)
-    late = [load("a", cores=0.8, lag_s=0.22)]
+    after(pacer, [load("a", cores=0.7)], 5)
+    late = [load("a", cores=0.7, lag_s=0.22)]
 
     assert after(pacer, late, 1, start=5).paces["a"].level == ALL
     assert after(pacer, late, 5, start=6).paces["a"].level != ALL
-    assert after(pacer, [load("a", cores=0.8)], 15, start=11).paces["a"].level == ALL
+    assert after(pacer, [load("a", cores=0.7)], 15, start=11).paces["a"].level == ALL
 
 
 def test_growth_that_fails_again_and_again_is_tried_ever_more_rarely() -> None:
     pacer = Pacer(2.0)
-    one = load("a", cores=0.8)
+    one = load("a", cores=0.7)
     changed = []
     for second in range(3600):
         decision = pacer.step([one], float(second))
