@@ -24,6 +24,7 @@ from appliance.video.opening import (
     video_stream,
 )
 from appliance.video.planes import image_of
+from appliance.video.sender_time import SenderTime
 from appliance.video.source import DEFAULT_RATE, Item, LeftOut, Resume, SourceOptions, Undecodable
 from blocks.data import Frame
 
@@ -75,6 +76,7 @@ class VideoReader:
             )
         else:
             self._line = ClipLine(clock, 1 / (self.info.rate or DEFAULT_RATE), resume.begin_s)
+        self._sender = SenderTime()
         self.gauge = Gauge(clock.monotonic())
         # When the last frame given was taken, on the clock's monotonic line.
         self.captured_s = 0.0
@@ -153,7 +155,9 @@ class VideoReader:
         self._demuxed += 1
         now = self._clock.monotonic()
         self.gauge.waited(now, now - asked_s)
-        captured = self._line.captured(self._stamp_s(packet.pts), now, _sender_utc(packet))
+        stamp_s = self._stamp_s(packet.pts)
+        sender_utc = self._sender.utc(stamp_s, self._start_utc, _reported_utc(packet))
+        captured = self._line.captured(stamp_s, now, sender_utc)
         self.gauge.unit(now, key=packet.is_keyframe)
         self._check_life()
         if self._selection is not None:
@@ -218,12 +222,18 @@ class VideoReader:
         self.captured_s = now if place.captured_s is None else place.captured_s
         return Frame(self._camera, place.at_s, place.captured_at, sequence=sequence, image=image)
 
+    @property
+    def _start_utc(self) -> float | None:
+        """The UTC of stamp 0 by the camera's first sender report."""
+        start_us = self._container.start_time_realtime if self.info.live else None
+        return None if start_us is None else start_us / 1e6
+
     def _stamp_s(self, pts: int | None) -> float | None:
         return None if pts is None else float(pts * self._time_base)
 
 
-def _sender_utc(packet: "av.Packet[VideoStream]") -> float | None:
-    """When the camera says that it took it, in UTC: RTP has it where sender reports come."""
+def _reported_utc(packet: "av.Packet[VideoStream]") -> float | None:
+    """The UTC that libav found for a packet in the camera's sender reports."""
     if not packet.has_sidedata("prft"):
         return None
     # AVProducerReferenceTime: microseconds since 1970, as the first of its fields.
