@@ -84,6 +84,11 @@ class Buckets:
         with self._lock:
             return dict(self._ended)
 
+    def account(self) -> tuple[int, dict[str, int]]:
+        """The frames captured and the buckets, of one moment."""
+        with self._lock:
+            return self._captured, dict(self._ended)
+
     def between(self, begin: float, end: float) -> list[Ended]:
         """The frames that are remembered, captured in a span of UTC, in the order they ended."""
         with self._lock:

@@ -225,11 +225,12 @@ class Lane:
     def status(self) -> LaneStatus:
         """How the lane fares now."""
         figures = self.ages.figures(self._time.clock.monotonic())
+        captured, buckets = self.buckets.account()
         times = [(t.step, t.total_s / t.runs * 1000) for t in self._run.times if t.runs]
         return LaneStatus(
             name=str(self.name),
-            captured=self.buckets.captured,
-            buckets=self.buckets.snapshot(),
+            captured=captured,
+            buckets=buckets,
             steps_ms={step: round(ms, 3) for step, ms in times},
             failures=self._bursts.counts(),
             last_failure=self._bursts.last,
