@@ -254,6 +254,29 @@ def test_units_before_the_first_key_frame_condemn_no_decoder(
     assert choice.decoding.name == "wrong"
 
 
+def damaged() -> "av.Packet[VideoStream]":
+    return cast("av.Packet[VideoStream]", av.Packet(b"\xff" * 64))
+
+
+def test_a_unit_that_nothing_can_decode_is_an_error(offer: Offer, stream: VideoStream) -> None:
+    choice = offer(WRONG)
+    decoder = opened(choice, stream)
+    unit = damaged()
+    unit.is_keyframe = True
+    with pytest.raises(av.FFmpegError):
+        decoder.decode(unit)
+    assert choice.decoding.name == "software"
+
+
+def test_what_earlier_units_bring_out_is_not_lost_with_a_damaged_one(
+    offer: Offer, stream: VideoStream
+) -> None:
+    units = packets_of(stream)
+    decoder = opened(offer(Stub([0] * len(units) + ["lost"])), stream)
+    assert [decoder.decode(unit) for unit in units] == [[]] * len(units)
+    assert len(decoder.decode(damaged())) >= len(units) - 4
+
+
 def test_a_stream_whose_key_frames_are_not_seen_is_not_given_to_a_wrong_decoder_for_ever(
     offer: Offer, stream: VideoStream
 ) -> None:

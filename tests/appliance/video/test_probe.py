@@ -88,6 +88,17 @@ def test_units_that_cannot_be_decoded_are_counted(tmp_path: Path) -> None:
     assert (found.units, found.undecodable, found.decode_ms, found.load) == (3, 3, None, None)
 
 
+def test_a_source_that_sends_no_picture_is_refused(clip: Path, tmp_path: Path) -> None:
+    content = clip.read_bytes()
+    (tmp_path / "x.mp4").write_bytes(content[: content.index(b"mdat") + 4])
+    with pytest.raises(VideoError) as caught:
+        probe(str(tmp_path / "x.mp4"), SystemClock())
+    assert str(caught.value) == (
+        f"{tmp_path}/x.mp4: it was opened and sent no picture within 10 s; "
+        "check the camera's video settings"
+    )
+
+
 def test_a_mute_camera_does_not_hold_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("appliance.video.opening.OPEN_TIMEOUT_S", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as mute:
