@@ -81,8 +81,8 @@ def _on_load(found: Findings, cores: int) -> Iterator[str]:
         )
         if info.codec == "hevc":
             yield (
-                "Choose H.264 at the camera if the network bears it: decoding H.265 costs about "
-                "half as much again."
+                "Choose H.264 at the camera if the network bears it: decoding H.265 costs a "
+                "fifth to a half more."
             )
     if info.codec == "mjpeg" and info.live:
         yield (
