@@ -18,6 +18,7 @@ SILENCE_S = 0.003
 NEEDED, MOST_NEEDED = 3, 1000
 LARGEST_UNIT = 16 << 20
 _START = b"\x00\x00\x00\x01"
+_CODE = b"\x00\x00\x01"
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,26 +283,25 @@ class Joiner:
         if unit.marks is None and fragment.pts is not None and fragment.pts != unit.pts:
             unit.pts, unit.tag = fragment.pts, fragment.tag
         starts = _starts(data)
-        if starts and unit.marks is not None and unit.tail is None:
+        if data.startswith(_START) and unit.marks is not None and unit.tail is None:
             opens = self._syntax.kind(data, starts[0]) in self._syntax.opening
             unit.tail = len(unit.data) if opens else None
         unit.data.append(data)
         unit.size += len(data)
         unit.arrived_s = fragment.arrived_s
-        if not starts:
+        if data.startswith(_START):
+            self._sizes.learn(unit.pieces)
+            unit.pieces = [len(data) - starts[0] - self._syntax.header]
+        else:
             unit.pieces.append(len(data))
-            return
-        self._sizes.learn(unit.pieces)
-        # Of several NAL units in one packet each is whole: no piece is of the size 0.
-        unit.pieces = [len(data) - starts[0] - self._syntax.header if len(starts) == 1 else 0]
-        for number, at in enumerate(starts):
-            end = starts[number + 1] - len(_START) if number + 1 < len(starts) else len(data)
-            self._nal(data, at, end)
+        for at in starts:
+            end = data.find(_CODE, at)
+            self._nal(data, at, end if end >= 0 else len(data))
 
     def _nal(self, data: bytes, at: int, end: int) -> None:
         kind = self._syntax.kind(data, at)
         if kind in self._syntax.parameters:
-            self._learn_parameters(data[at:end])
+            self._learn_parameters(data[at:end].rstrip(b"\0"))
         elif kind in self._syntax.slices:
             self._parameters_in_a_row.clear()
             self._open.slices += 1
@@ -347,10 +347,14 @@ def _more(needed: int) -> int:
 
 
 def _starts(data: bytes) -> list[int]:
-    """Where NAL units begin in a packet, behind their start codes; none in a further piece."""
+    """Where NAL units begin in a packet, behind their start codes.
+
+    There are none in a further piece, unless the camera took several NAL units for one: their own
+    codes may be shorter than those that libav puts before what RTP carried.
+    """
     found = []
-    at = 0 if data.startswith(_START) else -1
+    at = data.find(_CODE)
     while at >= 0:
-        found.append(at + len(_START))
-        at = data.find(_START, at + len(_START))
+        found.append(at + len(_CODE))
+        at = data.find(_CODE, at + len(_CODE))
     return found

@@ -28,10 +28,10 @@ CLOSE_S = 1.0
 class LowLatencyUnits:
     """The units of an open RTSP stream, demuxed on one thread and taken on another.
 
-    The container is opened with `OPEN_OPTIONS`. `demux` is the loop of a thread, which owns the
-    container from its start and closes it at its end; nobody else may close it, for libav is
-    reading then. Iterating gives packets for the decoder of the stream, and raises what demuxing
-    raised. Where nobody takes, the demuxing waits: nothing is dropped.
+    The container is opened with `OPEN_OPTIONS`, and belongs to this from then on: nobody else may
+    close it, for libav may be reading. `demux` is the loop of a thread of its own. Iterating gives
+    packets for the decoder of the stream, and raises what demuxing raised. Where nobody takes, the
+    demuxing waits: nothing is dropped. `close` when nothing of the stream is used any more.
     """
 
     def __init__(
@@ -50,10 +50,14 @@ class LowLatencyUnits:
         self._changed = threading.Condition()
         self._units: deque[AccessUnit] = deque()
         self._failure: av.FFmpegError | None = None
-        self._closing = self._ended = False
+        self._began = self._ended = self._closing = self._left = False
 
     def demux(self, stop: threading.Event) -> None:
         """Read until the stream ends or fails, `stop` is set, or `close` is called."""
+        with self._changed:
+            if self._closing:
+                return
+            self._began = True
         try:
             for packet in self._container.demux(self._stream):
                 if stop.is_set() or not self._put(packet, stop):
@@ -61,7 +65,6 @@ class LowLatencyUnits:
         except av.FFmpegError as error:
             self._failure = error
         finally:
-            self._container.close()
             self._end()
 
     def __iter__(self) -> Iterator["av.Packet[VideoStream]"]:
@@ -76,14 +79,22 @@ class LowLatencyUnits:
             raise self._failure
 
     def close(self) -> bool:
-        """Ask the demuxing to end, and wait for that a little; say whether it has.
+        """End the demuxing and close the container; say whether that was possible at once.
 
-        A camera that is silent keeps it in libav for as long as opening it allowed.
+        A camera that is silent keeps it in libav for as long as opening it allowed; the container
+        is then closed after that.
         """
         with self._changed:
+            if self._closing:
+                return self._ended
             self._closing = True
             self._changed.notify_all()
-            return self._changed.wait_for(lambda: self._ended, CLOSE_S)
+            if self._began and not self._changed.wait_for(lambda: self._ended, CLOSE_S):
+                self._left = True
+                return False
+            self._ended = True
+            self._container.close()
+            return True
 
     def _put(self, packet: "av.Packet[VideoStream]", stop: threading.Event) -> bool:
         """Take a packet in; False if the end came while there was no place for it."""
@@ -111,6 +122,8 @@ class LowLatencyUnits:
                 self._units.append(last)
             self._ended = True
             self._changed.notify_all()
+            if self._left:
+                self._container.close()
 
     def _take(self) -> AccessUnit | None:
         """The next unit, once there is one; None at the end."""

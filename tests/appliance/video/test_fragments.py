@@ -296,6 +296,21 @@ def test_the_slices_of_one_packet_are_whole(syntax: Syntax) -> None:
     assert line.data[4:] == [joined(picture(syntax, [10, FULL]))]
 
 
+@SYNTAXES
+def test_a_camera_that_takes_a_whole_picture_for_one_nal_unit_is_read(syntax: Syntax) -> None:
+    nals = [nal(syntax.parameters, 9), nal(syntax.message, 7), *picture(syntax, [95], key=True)]
+    line = Line(syntax)
+    for _ in range(4):
+        line.send([b"\0\0\1".join(nals)])
+        line.send(picture(syntax, [95]))
+    line.send([b"\0\0\1".join(nals)], [0, 0.02, 0.02, 0.02])
+    line.send(picture(syntax, [95]))
+    line.send(picture(syntax, [95]))
+    assert line.data[:10:2] == [START + b"\0\0\1".join(nals)] * 5
+    assert line.data[1:10:2] == [joined(picture(syntax, [95]))] * 5
+    assert line.joiner.cut == 0
+
+
 PAUSES = st.lists(st.sampled_from([0.0, 0.001, 0.003, 0.005, 0.02]), max_size=12)
 
 
@@ -331,6 +346,26 @@ def test_whatever_the_pauses_the_units_are_those_that_were_sent(
     # The last one may be known to lack its end: a last piece of full size looks like that.
     assert line.data in (whole, whole[:-1])
     assert (line.joiner.cut, line.joiner.dropped) == (0, 0)
+
+
+@SYNTAXES
+def test_pieces_of_equal_size_prove_nothing(syntax: Syntax) -> None:
+    line = Line(syntax, cut_evenly(syntax))
+    for _ in range(6):
+        line.send(picture(syntax, [100]))
+    line.send(picture(syntax, [50]), [0, 0.02])
+    line.send(picture(syntax, [100]))
+    assert line.data == [joined(picture(syntax, [size])) for size in [100] * 6 + [50]]
+
+
+@SYNTAXES
+def test_parameter_sets_that_are_sent_again_change_nothing(syntax: Syntax) -> None:
+    line = Line(syntax)
+    head = [nal(syntax.parameters, 9), nal(syntax.parameters, 12)]
+    sent = [[*head, *picture(syntax, [95], key=True)] for _ in range(5)]
+    for nals in sent:
+        line.send(nals)
+    assert line.data == [joined(nals) for nals in sent]
 
 
 @settings(max_examples=100)
