@@ -42,7 +42,7 @@ from appliance.video.camera import Camera
 from appliance.video.capture import Pace
 from appliance.video.mailbox import Mailbox
 from appliance.video.motion import MotionGate, MotionSettings
-from appliance.video.source import Source, SourceOptions
+from appliance.video.source import Opened, SourceOptions
 from appliance.video.steering import Steering
 from blocks.block import Origin
 from blocks.data import Image
@@ -106,8 +106,8 @@ class Daemon:
         self._deliveries = {name: self._delivery(name) for name in self._used_connections(plans)}
         self.lanes = [self._lane(pipeline, camera, run, on_turn) for pipeline, camera, run in runs]
 
-    def start(self, readers: Mapping[str, Source] | None = None) -> None:
-        """Start every thread. A camera whose reader is given is open already: it is ours now."""
+    def start(self, opened: Mapping[str, Opened] | None = None) -> None:
+        """Start every thread. A camera whose source is given is open already: it is ours now."""
         start = self._supervisor.start
         start("outbox", self._outbox.writer, rank=WRITER)
         for name, delivery in self._deliveries.items():
@@ -123,8 +123,8 @@ class Daemon:
         ]
         start("last-turns", self._last_turns, rank=LAST_TURNS)
         for name, camera in self._cameras.items():
-            if readers and name in readers:
-                camera.take(readers[name])
+            if opened and name in opened:
+                camera.take(opened[name])
             if camera.mailboxes:
                 start(f"camera:{name}", camera.loop, rank=CAMERAS)
         if self._pace is not Pace.FAST:

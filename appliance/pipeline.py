@@ -18,7 +18,8 @@ from appliance.runs import CAMERA, DELIVER_S, LOOK_S, undecodable
 from appliance.settings import Settings, settings_for_run
 from appliance.supervisor import Supervisor, Task
 from appliance.video.capture import Pace
-from appliance.video.reader import VideoReader
+from appliance.video.source import Opened
+from appliance.video.sources import open_first
 from appliance.workflow import Workflow, plain_inputs
 from blocks.data import Frame
 
@@ -115,16 +116,17 @@ class Pipeline:
                 settings = replace(settings, state_dir=Path(opened.enter_context(folder)))
             with ExitStack() as reading:
                 url = settings.cameras[CAMERA].url
-                reader = reading.enter_context(VideoReader(url, CAMERA, self._clock))
-                daemon = self._made(settings, live=reader.info.live)
-                # Now the reader belongs to the camera's thread.
+                first = open_first(url, CAMERA, self._clock, self._stopping)
+                reading.callback(first.source.close)
+                daemon = self._made(settings, live=first.source.info.live)
+                # Now the source belongs to the camera's thread.
                 reading.pop_all()
             opened.callback(daemon.close)
             self._daemon = daemon
             rest = opened.pop_all()
 
         def loop(_stop: threading.Event) -> None:
-            self._run(daemon, reader, rest)
+            self._run(daemon, first, rest)
 
         supervisor = Supervisor(self._clock)
         self._task = supervisor.start(f"pipeline:{self._workflow.name}", loop, restart=False)
@@ -223,10 +225,10 @@ class Pipeline:
             self._error = error
             self.stop()
 
-    def _run(self, daemon: Daemon, reader: VideoReader, rest: ExitStack) -> None:
+    def _run(self, daemon: Daemon, first: Opened, rest: ExitStack) -> None:
         with rest:
             try:
-                daemon.start({CAMERA: reader})
+                daemon.start({CAMERA: first})
                 while not daemon.ended and not self._clock.wait(self._stopping, LOOK_S):
                     pass
                 if not self._stopping.is_set():

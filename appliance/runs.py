@@ -18,8 +18,8 @@ from appliance.settings import LOCAL, Settings
 from appliance.video.address import file_of
 from appliance.video.capture import Pace
 from appliance.video.errors import VideoError, redact
-from appliance.video.reader import VideoReader
-from appliance.video.source import DEFAULT_RATE
+from appliance.video.source import DEFAULT_RATE, Opened
+from appliance.video.sources import open_first
 from appliance.video.writer import VideoWriter
 from blocks.data import Frame, Image
 from blocks.loading import load_blocks
@@ -104,12 +104,14 @@ def run_workflow(
     (plan,) = plans.values()
     url = settings.cameras[CAMERA].url
     with ExitStack() as opened:
-        reader = opened.enter_context(VideoReader(url, CAMERA, clock))
+        first = open_first(url, CAMERA, clock, stop)
+        source = first.source
+        opened.callback(source.close)
         _refuse_overwriting(options.output, url)
-        recorder = Recorder(options.output, plan, reader.info.rate)
+        recorder = Recorder(options.output, plan, source.info.rate)
         opened.callback(recorder.close)
-        report = RunReport(plan.name, redact(url), reader.info, clock)
-        pace = Pace.REALTIME if options.realtime or reader.info.live else Pace.FAST
+        report = RunReport(plan.name, redact(url), source.info, clock)
+        pace = Pace.REALTIME if options.realtime or source.info.live else Pace.FAST
         on_turn = _both(report.seen, recorder.write)
         pictures = options.output is not None
         daemon = Daemon(
@@ -119,14 +121,14 @@ def run_workflow(
             pace=pace,
             on_turn=on_turn,
             pictures=pictures,
-            restarts=reader.info.live,
+            restarts=source.info.live,
         )
-        # Now the reader belongs to the camera's thread, which may still be in it at the end.
+        # Now the source belongs to the camera's thread, which may still be in it at the end.
         opened.pop_all()
     if on_begin is not None:
         on_begin()
     try:
-        status = _until_the_end(daemon, reader, report, clock, stop)
+        status = _until_the_end(daemon, first, report, clock, stop)
     finally:
         daemon.close()
         recorder.close()
@@ -143,11 +145,11 @@ def run_workflow(
 
 
 def _until_the_end(
-    daemon: Daemon, reader: VideoReader, report: RunReport, clock: Clock, stop: threading.Event
+    daemon: Daemon, first: Opened, report: RunReport, clock: Clock, stop: threading.Event
 ) -> dict[str, Any]:
     """Run, and give the status at the end. Ctrl-C leaves a second to what waits for delivery."""
     report.begin()
-    daemon.start({CAMERA: reader})
+    daemon.start({CAMERA: first})
     try:
         while not daemon.ended and not clock.wait(stop, LOOK_S):
             report.progress()

@@ -19,7 +19,7 @@ from appliance.video.hardware import HardwareChoice
 from appliance.video.levels import ALL
 from appliance.video.mailbox import Mailbox
 from appliance.video.selection import Selection
-from appliance.video.source import Resume, Source, SourceOptions, Start
+from appliance.video.source import Opened, Resume, Source, SourceOptions, Start
 from appliance.video.sources import open_source
 
 State = Literal["starting", "running", "degraded", "offline", "ended"]
@@ -112,9 +112,13 @@ class Camera:
         self.weight = max(self.weight, weight)
         self.max_latency_s = min(self.max_latency_s, max_latency_s)
 
-    def take(self, source: Source) -> None:
+    def take(self, opened: Opened) -> None:
         """Begin with a source that is open already; it is the camera's from here on."""
-        self._opened = source
+        self._opened = opened.source
+        self._times = opened.resume.times or self._times
+        self._hardware = opened.resume.hardware or self._hardware
+        if self.selection is not None:
+            opened.source.select(self.selection)
 
     def loop(self, stop: threading.Event) -> None:
         """Read until the source has ended or `stop` is set."""

@@ -24,6 +24,7 @@ from appliance.video.opening import (
     video_stream,
 )
 from appliance.video.planes import image_of
+from appliance.video.selection import Selection
 from appliance.video.sender_time import SenderTime
 from appliance.video.source import DEFAULT_RATE, Item, LeftOut, Resume, SourceOptions, Undecodable
 from blocks.data import Frame
@@ -65,9 +66,9 @@ class VideoReader:
             raise
         self._units = self._low_latency(uri, resume)
         self._decoder: Decoder[Captured | None] = Decoder(self._stream, resume.hardware)
-        self._selection = selection = resume.selection
-        if selection is not None:
-            selection.begin(self.info.codec, self._stream.codec_context.extradata)
+        self._selection: Selection | None = None
+        if resume.selection is not None:
+            self.select(resume.selection)
         self._time_base = self._stream.time_base or Fraction(1, 1)
         self._line: Line
         if self.info.live:
@@ -93,6 +94,11 @@ class VideoReader:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    def select(self, selection: Selection) -> None:
+        """Leave out from here on what `selection` says, before it is decoded."""
+        selection.begin(self.info.codec, self._stream.codec_context.extradata)
+        self._selection = selection
 
     def close(self) -> None:
         """Let go of the file, the connection or the device."""

@@ -134,6 +134,18 @@ class Source(Protocol):
         """
         ...
 
+    def select(self, selection: Selection) -> None:
+        """Leave out from here on what `selection` says, before it is decoded."""
+        ...
+
     def close(self) -> None:
         """Let go of the file, the connection or the device."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A source that was opened before its camera was there, and what it was opened with."""
+
+    source: Source
+    resume: Resume

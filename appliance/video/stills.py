@@ -14,6 +14,7 @@ from appliance.video.errors import VideoError, redact, unusable_file
 from appliance.video.folders import WatchedFolder, pictures_in
 from appliance.video.gauge import DAMAGED_SHARE, Gauge
 from appliance.video.pictures import PictureError, is_picture, read_picture
+from appliance.video.selection import Selection
 from appliance.video.source import Item, Resume, SourceOptions, StreamInfo, Undecodable
 from blocks.data import Frame
 
@@ -85,6 +86,9 @@ class StillsReader:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    def select(self, selection: Selection) -> None:
+        """Nothing: each image counts."""
 
     def close(self) -> None:
         """Nothing is open between two images."""
