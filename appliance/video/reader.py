@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterator
-from fractions import Fraction
 from types import TracebackType
 from typing import Self
 
@@ -69,7 +68,7 @@ class VideoReader:
         self._selection: Selection | None = None
         if resume.selection is not None:
             self.select(resume.selection)
-        self._time_base = self._stream.time_base or Fraction(1, 1)
+        self._tick_s = float(self._stream.time_base or 1)
         self._line: Line
         if self.info.live:
             self._line = LiveLine(
@@ -235,7 +234,7 @@ class VideoReader:
         return None if start_us is None else start_us / 1e6
 
     def _stamp_s(self, pts: int | None) -> float | None:
-        return None if pts is None else float(pts * self._time_base)
+        return None if pts is None else pts * self._tick_s
 
 
 def _reported_utc(packet: "av.Packet[VideoStream]") -> float | None:
