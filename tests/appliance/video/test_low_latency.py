@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any, cast
@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 
 from appliance.clock import SystemClock
 from appliance.video import low_latency
-from appliance.video.low_latency import QUEUE_UNITS, LowLatencyUnits
+from appliance.video.low_latency import QUEUE_UNITS, STOP_SEEN_AFTER_S, LowLatencyUnits
 
 SOON_S = 10.0
 TIME_BASE = Fraction(1, 90000)
@@ -53,6 +53,26 @@ class Container:
     def pictures(self, count: int) -> None:
         for number in range(count):
             self.send(PLAIN if number else PIECES, number * 3000)
+
+
+class Watched(threading.Condition):
+    """Does something when the taking half begins to wait; tells when the demuxing half does."""
+
+    def __init__(self, *then: Callable[[], None]) -> None:
+        super().__init__()
+        self.then = list(then)
+        self.demuxing_waits = threading.Event()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        if timeout is not None:
+            if timeout == STOP_SEEN_AFTER_S:
+                self.demuxing_waits.set()
+            return super().wait(timeout)
+        if self.then:
+            self.then.pop(0)()
+        woken = super().wait(SOON_S)
+        assert woken, "nobody woke the taking half"
+        return woken
 
 
 class Halves:
@@ -94,10 +114,19 @@ def test_each_picture_comes_out_as_one_packet(halves: Halves) -> None:
 
 
 def test_a_picture_comes_out_though_nothing_follows_it(halves: Halves) -> None:
-    halves.container.pictures(6)
+    halves.container.pictures(5)
     halves.thread.start()
     packets = iter(halves.units)
-    assert [next(packets).pts for _ in range(6)] == [0, 3000, 6000, 9000, 12000, 15000]
+    assert [next(packets).pts for _ in range(5)] == [0, 3000, 6000, 9000, 12000]
+    halves.units._changed = Watched(lambda: halves.container.send(PLAIN, 15000))
+    assert next(packets).pts == 15000
+    assert halves.thread.is_alive()
+
+
+def test_a_picture_comes_out_when_the_next_begins_before_silence_counts(halves: Halves) -> None:
+    halves.units._changed = Watched(lambda: halves.container.pictures(2))
+    halves.thread.start()
+    assert next(iter(halves.units)).pts == 0
     assert halves.thread.is_alive()
 
 
@@ -140,19 +169,21 @@ def test_a_failure_comes_out_after_the_pictures_before_it(halves: Halves) -> Non
 
 def test_where_nobody_takes_the_demuxing_waits_and_nothing_is_lost(halves: Halves) -> None:
     count = 2 * QUEUE_UNITS
+    halves.units._changed = changed = Watched()
     halves.container.pictures(count)
     halves.container.sent.put(None)
     halves.thread.start()
-    packets = iter(halves.units)
-    first = next(packets)
-    assert halves.container.given <= 3 * (QUEUE_UNITS + 3)
-    assert [p.pts for p in (first, *packets)] == [number * 3000 for number in range(count)]
+    assert changed.demuxing_waits.wait(SOON_S)
+    # The fragment that has closed the last unit is taken in, and one more waits.
+    assert halves.container.given == len(PLAIN) * QUEUE_UNITS + 2
+    assert [packet.pts for packet in halves.units] == [number * 3000 for number in range(count)]
 
 
 def test_closing_ends_a_demuxing_that_waits_for_a_place(halves: Halves) -> None:
+    halves.units._changed = changed = Watched()
     halves.container.pictures(2 * QUEUE_UNITS)
     halves.thread.start()
-    next(iter(halves.units))
+    assert changed.demuxing_waits.wait(SOON_S)
     assert halves.units.close()
     assert halves.ended()
     assert halves.container.closed.is_set()
