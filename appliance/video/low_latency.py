@@ -52,6 +52,16 @@ class LowLatencyUnits:
         self._failure: av.FFmpegError | None = None
         self._began = self._ended = self._closing = self._left = False
 
+    @property
+    def cut(self) -> int:
+        """How many pictures were taken for whole too early, and are damaged."""
+        return self._joiner.cut
+
+    @property
+    def dropped(self) -> int:
+        """How many fragments were left out, because the beginning of theirs was lost."""
+        return self._joiner.dropped
+
     def demux(self, stop: threading.Event) -> None:
         """Read until the stream ends or fails, `stop` is set, or `close` is called."""
         with self._changed:

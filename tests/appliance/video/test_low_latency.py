@@ -224,3 +224,12 @@ def test_closing_before_the_demuxing_began_leaves_nothing_to_read(halves: Halves
     assert halves.ended()
     assert halves.container.given == 0
     assert list(halves.units) == []
+
+
+def test_what_was_left_out_is_told(halves: Halves) -> None:
+    halves.container.send(PLAIN[1:], 0)
+    halves.container.pictures(1)
+    halves.container.sent.put(None)
+    halves.thread.start()
+    assert [packet.pts for packet in halves.units] == [0]
+    assert (halves.units.dropped, halves.units.cut) == (2, 0)
