@@ -100,14 +100,21 @@ def test_odd_sizes_have_chroma_rounded_up_and_no_padding(render: Render) -> None
     assert_same_colours(image, picture)
 
 
-def test_planes_are_read_only_and_hold_nothing_of_the_decoder(clip: Path) -> None:
-    image = image_of(first_picture(clip), "h264")
-    for plane in image.planes:
+def test_planes_are_views_of_the_pictures_own_buffers(clip: Path) -> None:
+    picture = first_picture(clip)
+    image = image_of(picture, "h264")
+    for plane, of_picture in zip(image.planes, picture.planes, strict=True):
         assert not plane.flags.writeable
-        owner: Any = plane
-        while isinstance(owner, np.ndarray):
-            owner = owner.base
-        assert owner is None
+        assert plane.ctypes.data == of_picture.buffer_ptr
+        assert plane.strides == (of_picture.line_size, 1)
+
+
+def test_planes_stay_what_they_are_while_the_decoder_goes_on(
+    clip: Path, number_of: Callable[[Image], int]
+) -> None:
+    with av.open(str(clip)) as container:
+        images = [image_of(picture, "h264") for picture in container.decode(video=0)]
+    assert [number_of(image) for image in images] == list(range(24))
 
 
 def test_rgb_pictures_hold_nothing_of_the_decoder(render: Render) -> None:
