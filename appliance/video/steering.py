@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import structlog
 
 from appliance.clock import Clock
+from appliance.observe.bursts import Bursts
 from appliance.observe.processor import Processor
 from appliance.video.camera import Camera, CameraStatus
 from appliance.video.mailbox import Mailbox
@@ -47,6 +48,7 @@ class Steering:
         self._looked = looked
         self._counts: dict[int, _Counts] = {}
         self._told: dict[str, CameraStatus] = {}
+        self._bursts = Bursts(clock)
         self.short = ""
 
     def loop(self, stop: threading.Event) -> None:
@@ -109,9 +111,10 @@ class Steering:
         return wanted if limit is None else min(wanted, limit.rate)
 
     def _tell_shortage(self, short: str) -> None:
-        if bool(short) != bool(self.short):
-            log.warning(short or "decoding is short no more")
         self.short = short
+        # It may come and go with the load: once a minute is often enough.
+        if short and self._bursts.add("decoding", short):
+            log.warning(short)
 
     def _tell(self, camera: Camera) -> None:
         """A line in the log where the state of a camera has changed."""

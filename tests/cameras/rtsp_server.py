@@ -9,6 +9,7 @@ its standard input.
 import contextlib
 import json
 import os
+import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -177,6 +178,9 @@ class Server:
         if self._refusing:
             client.close()
             return
+        # GStreamer leaves Nagle's algorithm on, which holds the end of a picture for up to 40 ms.
+        connection = client.get_connection().get_read_socket()
+        connection.set_option(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client.connect("describe-request", self._described)
         client.connect("closed", lambda closed: self._clients.pop(closed, None) and None)
 
