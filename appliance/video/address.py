@@ -2,9 +2,11 @@
 
 import re
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import quote, unquote, unquote_to_bytes
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+# Of these, libav takes the user and the password as percent-encoded.
+_ENCODED = ("rtsp", "rtsps", "http", "https")
 
 
 def scheme_of(uri: str) -> str:
@@ -19,3 +21,30 @@ def file_of(uri: str) -> Path | None:
     if scheme not in ("", "file"):
         return None
     return Path(unquote(uri[len("file://") :]) if scheme else uri)
+
+
+def credentials_end(rest: str) -> int:
+    """Where the `@` after the user and the password is, in what follows `://`; -1 for none.
+
+    The password may have an unescaped `@`, `/`, `?` or `#` in it.
+    """
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    end = authority.rfind("@")
+    if end < 0 and not re.fullmatch(r"[^:]*|\[.*\](:\d*)?|[^:]*:\d*", authority):
+        # No host has such a port: it is a password cut in two by its own `/`, `?` or `#`.
+        end = rest.rfind("@")
+    return end
+
+
+def with_encoded_password(uri: str) -> str:
+    """The address with its user and password percent-encoded, whether they were or not."""
+    scheme, separator, rest = uri.partition("://")
+    end = credentials_end(rest)
+    if end < 0 or scheme_of(uri) not in _ENCODED:
+        return uri
+    user, colon, password = rest[:end].partition(":")
+    return f"{scheme}{separator}{_encoded(user)}{colon}{_encoded(password)}{rest[end:]}"
+
+
+def _encoded(text: str) -> str:
+    return quote(unquote_to_bytes(text), safe="")

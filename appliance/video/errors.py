@@ -7,12 +7,24 @@ from pathlib import Path
 
 import av
 
+from appliance.video.address import credentials_end
+
 # In a query, and in paths such as /user=admin_password=…, which many cheap cameras have.
 _SECRET = re.compile(
     r"([^=&;#?/]*(?:pas|pwd|psw|token|secret|key|auth|sig|\bpw\b)[^=&;#?/]*)=[^&;#]*", re.IGNORECASE
 )
 _TIMED_OUT = (av.error.ExitError, av.error.TimeoutError)
 _NOT_PERMITTED = "reading it is not permitted; check the owner and the mode"
+_ERRNO_SENTENCES = {
+    errno.ENOTTY: "this device is not a camera; list the cameras with `v4l2-ctl --list-devices`",
+    errno.EBUSY: "another program uses this device; `fuser -v` with its name says which",
+    errno.ENODEV: "this device is gone; check its plug, and list the cameras with "
+    "`v4l2-ctl --list-devices`",
+    errno.EPROTONOSUPPORT: "the camera refuses this way of sending (461); set its `transport` to "
+    "auto, or to the other of tcp and udp",
+    errno.EIO: "it cannot be read (input/output error); check the disk, or the device's plug",
+}
+_ERRNO_SENTENCES[errno.ENXIO] = _ERRNO_SENTENCES[errno.ENODEV]
 _SENTENCES: dict[type[av.FFmpegError], str] = {
     av.error.ConnectionRefusedError: "the connection is refused; check that the camera is on, "
     "and the port",
@@ -39,11 +51,7 @@ def redact(uri: str) -> str:
     scheme, separator, rest = uri.partition("://")
     if not separator:
         return uri
-    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
-    user_end = authority.rfind("@")
-    if user_end < 0 and not re.fullmatch(r"[^:]*|\[.*\](:\d*)?|[^:]*:\d*", authority):
-        # No host has such a port: it is a password cut in two by its own `/`, `?` or `#`.
-        user_end = rest.rfind("@")
+    user_end = credentials_end(rest)
     user, colon, _ = rest[: max(user_end, 0)].partition(":")
     if colon:
         rest = f"{user}:***{rest[user_end:]}"
@@ -90,8 +98,8 @@ def cannot_open(
         problem = f"it answers no video within {timeout_s:g} s; check the path and the camera"
     elif network and error.errno == errno.EIO:
         problem = "no connection, or nothing came over it; check the host's name and the network"
-    elif error.errno == errno.ENOTTY:
-        problem = "this device is not a camera; list the cameras with `v4l2-ctl --list-devices`"
+    elif error.errno in _ERRNO_SENTENCES:
+        problem = _ERRNO_SENTENCES[error.errno]
     elif isinstance(error, av.error.InvalidDataError):
         problem = (
             "this is no video, or one cut short before its index was written; "
@@ -100,6 +108,22 @@ def cannot_open(
     else:
         problem = _SENTENCES.get(type(error), f"it cannot be opened: {error.strerror}")
     return VideoError(f"{where}: {problem}")
+
+
+def sends_nothing(where: str, timeout_s: float) -> VideoError:
+    """The error for a camera that accepts all that is asked, and of which nothing comes."""
+    return VideoError(
+        f"{where}: it accepts the connection and sends no picture within {timeout_s:g} s; "
+        "check the camera, and with UDP the firewall"
+    )
+
+
+def refused_settings(where: str) -> VideoError:
+    """The error for a device that cannot do what it is asked for."""
+    return VideoError(
+        f"{where}: the device refuses the size or the rate; list what it can do with "
+        "`v4l2-ctl --list-formats-ext -d` and its name"
+    )
 
 
 def cannot_go_on(where: str, error: av.FFmpegError, *, silent_s: float) -> VideoError:

@@ -1,6 +1,8 @@
 """Opens a source with libav, by what its address is, and tells what it says of itself."""
 
+import errno
 import stat
+from collections.abc import Sequence
 
 import av
 from av.container import InputContainer
@@ -8,14 +10,17 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from appliance.video.address import file_of, scheme_of
-from appliance.video.errors import VideoError, cannot_open, unusable_file
-from appliance.video.low_latency import OPEN_OPTIONS
+from appliance.video.attempts import FAST_PROBE, Attempt, device_attempts, network_attempts
+from appliance.video.errors import (
+    VideoError,
+    cannot_open,
+    refused_settings,
+    sends_nothing,
+    unusable_file,
+)
 from appliance.video.source import SourceOptions, StreamInfo
 
 OPEN_TIMEOUT_S = 5.0
-# Opens four times as fast; a camera that needs more is asked again without. The duration is in
-# microseconds, and 0 would mean libav's own five seconds.
-_FAST_PROBE = {"probesize": "32768", "analyzeduration": "100000"}
 # Formats without time stamps: libav counts 25 frames for each second, whatever the camera sends.
 _UNTIMED = ("mpjpeg", "mjpeg", "h264", "hevc")
 
@@ -24,27 +29,18 @@ def open_container(uri: str, where: str, given: SourceOptions) -> InputContainer
     """The container, opened by what the address is; a `VideoError` says why not."""
     path = file_of(uri)
     if path is None:
-        scheme = scheme_of(uri)
-        options = {"rtsp_transport": "tcp"} if scheme in ("rtsp", "rtsps") else {}
-        if hands_out_fragments(uri, given):
-            options |= OPEN_OPTIONS
-        container = _connected(uri, where, options | (_FAST_PROBE if options else {}), given)
-        # Without the parser the size is not known before the first picture, however long it takes.
-        if options and not hands_out_fragments(uri, given) and not _has_size(container):
-            container.close()
-            container = _connected(uri, where, options, given)
-        return container
+        return _connected(where, network_attempts(uri, given))
     try:
         found = path.stat()
     except (OSError, ValueError) as error:
         raise unusable_file(path, error) from None
     if stat.S_ISREG(found.st_mode) and found.st_size == 0:
         raise VideoError(f"{where}: the file is empty (0 bytes); copy or record it again")
-    device = stat.S_ISCHR(found.st_mode)
-    # With `file:` before it, a name with a colon or a percent sign is still a name.
-    address = str(path) if device else f"file:{path}"
+    if stat.S_ISCHR(found.st_mode):
+        return _device(where, device_attempts(str(path), given))
     try:
-        return av.open(address, format="v4l2" if device else None)
+        # With `file:` before it, a name with a colon or a percent sign is still a name.
+        return av.open(f"file:{path}")
     except av.FFmpegError as error:
         raise cannot_open(where, error, network=False, timeout_s=OPEN_TIMEOUT_S) from None
 
@@ -54,20 +50,64 @@ def hands_out_fragments(uri: str, given: SourceOptions) -> bool:
     return given.low_latency and scheme_of(uri) in ("rtsp", "rtsps")
 
 
-def _connected(
-    uri: str, where: str, options: dict[str, str], given: SourceOptions
-) -> InputContainer:
+def _connected(where: str, attempts: Sequence[Attempt]) -> InputContainer:
+    """The first attempt of which something comes; the last one's failure, if none is."""
+    for attempt in attempts:
+        last = attempt is attempts[-1]
+        try:
+            container = _fully_probed(attempt)
+        except av.FFmpegError as error:
+            # A camera says so that it does not send over this transport.
+            if last or error.errno != errno.EPROTONOSUPPORT:
+                failure = cannot_open(where, error, network=True, timeout_s=OPEN_TIMEOUT_S)
+                raise failure from None
+            continue
+        if not attempt.probes_fast or not _is_silent(container):
+            return container
+        if last and _has_size(container):
+            return container
+        container.close()
+    raise sends_nothing(where, OPEN_TIMEOUT_S)
+
+
+def _fully_probed(attempt: Attempt) -> InputContainer:
+    if not attempt.probes_fast:
+        return _opened(attempt, {})
+    container = _opened(attempt, FAST_PROBE)
+    if _has_size(container) or _is_silent(container):
+        return container
+    container.close()
+    return _opened(attempt, {})
+
+
+def _opened(attempt: Attempt, more: dict[str, str]) -> InputContainer:
     # libav hands out one packet more before it reports silence: the error comes after twice this.
-    silence_s = given.silence_s / 2
-    try:
-        return av.open(uri, options=options, timeout=(OPEN_TIMEOUT_S, silence_s))
-    except av.FFmpegError as error:
-        raise cannot_open(where, error, network=True, timeout_s=OPEN_TIMEOUT_S) from None
+    silence_s = attempt.silence_s / 2
+    return av.open(
+        attempt.address, options=attempt.options | more, timeout=(OPEN_TIMEOUT_S, silence_s)
+    )
+
+
+def _device(where: str, attempts: Sequence[Attempt]) -> InputContainer:
+    for attempt in attempts:
+        try:
+            return av.open(attempt.address, format=attempt.format, options=attempt.options)
+        except av.FFmpegError as error:
+            if error.errno != errno.EINVAL:
+                failure = cannot_open(where, error, network=False, timeout_s=OPEN_TIMEOUT_S)
+                raise failure from None
+    raise refused_settings(where)
 
 
 def _has_size(container: InputContainer) -> bool:
     stream = container.streams.best("video")
     return isinstance(stream, VideoStream) and stream.codec_context.width > 0
+
+
+def _is_silent(container: InputContainer) -> bool:
+    """Whether nothing has come while it was opened: all of RTP is stamped."""
+    stream = container.streams.best("video")
+    return isinstance(stream, VideoStream) and stream.start_time is None
 
 
 def video_stream(container: InputContainer, where: str) -> VideoStream:
