@@ -1,5 +1,6 @@
 """Lanes with real mailboxes, real plans of blocks made here, and a real outbox."""
 
+import math
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -14,7 +15,8 @@ from appliance.engine.run import Run
 from appliance.engine.testing import FixedHost, ManualClock
 from appliance.engine.turn import Turn
 from appliance.observe.buckets import Buckets
-from appliance.pipelines.lane import EventStore, Lane, LaneName
+from appliance.pipelines.lane import EventStore, Lane, LaneName, Terms
+from appliance.pipelines.permits import Permits
 from appliance.pipelines.source_time import SourceTime
 from appliance.video.mailbox import Mailbox
 from blocks.block import BlockType, Manifest, Origin, block
@@ -163,9 +165,12 @@ def make_lane(
         timer: Callable[[], float] | None = None,
         on_turn: Callable[[Turn], None] | None = None,
         passes: bool = True,
+        terms: Terms | None = None,
     ) -> Lane:
         name, time = LaneName("people", "gate", "box"), SourceTime(clock, passes=passes)
-        return Lane(name, run_of(text, timer), mailbox, store, time, on_turn)
+        # Where nothing is said of it, no result is too old.
+        terms = terms or Terms(Permits(1, clock), max_latency_s=math.inf)
+        return Lane(name, run_of(text, timer), mailbox, store, time, terms, on_turn)
 
     return make
 

@@ -1,6 +1,5 @@
 """Lanes with real mailboxes, real plans of hand-made blocks, and a real outbox."""
 
-import itertools
 import json
 import threading
 from collections.abc import Callable, Sequence
@@ -16,13 +15,13 @@ from appliance.engine.run import Run
 from appliance.engine.testing import ManualClock, frame
 from appliance.engine.ticks import MOST_TICKS
 from appliance.engine.turn import Turn
+from appliance.observe.ages import Timed
 from appliance.pipelines.lane import (
     LATE_S,
     OVERDUE,
     UNSENDABLE,
     Lane,
     LaneName,
-    LaneStatus,
 )
 from appliance.video.mailbox import Mailbox
 from blocks.data import Event, Frame
@@ -65,6 +64,11 @@ def look(breaks_at: Sequence[int] = (), on_error: str = "skip") -> str:
     return LOOK.replace("BREAKS_AT", str(list(breaks_at))).replace("ON_ERROR", on_error)
 
 
+def timed(taken: Frame) -> Timed:
+    """A frame that needed no time until it lay before its lane, at the beginning of the clock."""
+    return Timed(taken, 0.0, 0.0)
+
+
 def run_through(lane: Lane, mailbox: Mailbox, numbers: Sequence[int]) -> None:
     """Run the lane on this thread, on frames of these numbers that none replaces, to the end."""
     stop = threading.Event()
@@ -72,7 +76,7 @@ def run_through(lane: Lane, mailbox: Mailbox, numbers: Sequence[int]) -> None:
     def feed() -> None:
         for number in numbers:
             mailbox.buckets.capture()
-            mailbox.put_waiting(frame(number / 10, sequence=number), stop)
+            mailbox.put_waiting(timed(frame(number / 10, sequence=number)), stop)
         mailbox.close()
 
     feeder = threading.Thread(target=feed)
@@ -180,10 +184,10 @@ def test_a_lane_that_is_called_again_goes_on_with_the_next_frame(
 ) -> None:
     lane, stop = make_lane(look([1], on_error="stop")), threading.Event()
     mailbox.buckets.capture(2)
-    mailbox.put(frame(sequence=1))
+    mailbox.put(timed(frame(sequence=1)))
     with pytest.raises(StepError):
         lane.loop(stop)
-    mailbox.put(frame(sequence=2))
+    mailbox.put(timed(frame(sequence=2)))
     mailbox.close()
     lane.loop(stop)
     assert mailbox.buckets.snapshot() == {"failed": 1, "processed": 1}
@@ -195,10 +199,10 @@ def test_a_frame_left_behind_by_a_lane_that_is_not_called_again_is_counted(
 ) -> None:
     lane = make_lane(look([1], on_error="stop"))
     mailbox.buckets.capture(2)
-    mailbox.put(frame(sequence=1))
+    mailbox.put(timed(frame(sequence=1)))
     with pytest.raises(StepError):
         lane.loop(threading.Event())
-    mailbox.put(frame(sequence=2))
+    mailbox.put(timed(frame(sequence=2)))
     lane.close()
     assert mailbox.buckets.snapshot() == {"failed": 1, "stopped": 1}
     assert mailbox.buckets.in_flight == 0
@@ -209,7 +213,9 @@ class BrokenStore:
 
     full = False
 
-    def put(self, events: Sequence[Event], *, source: str) -> None:
+    def put(
+        self, events: Sequence[Event], *, source: str, committed: Callable[[], None] | None = None
+    ) -> None:
         raise RuntimeError("out of luck")
 
 
@@ -272,12 +278,12 @@ def test_an_outbox_that_is_written_again_ends_the_skipping(
     thread.start()
     try:
         mailbox.buckets.capture(3)
-        mailbox.put(frame(sequence=0))
+        mailbox.put(timed(frame(sequence=0)))
         wait_until(lambda: mailbox.buckets.snapshot() == {"processed": 1})
-        mailbox.put(frame(sequence=1))
+        mailbox.put(timed(frame(sequence=1)))
         wait_until(lambda: mailbox.buckets.snapshot() == {"processed": 1, "outbox": 1})
         assert numbers_in(small) == [0]
-        mailbox.put(frame(sequence=2))
+        mailbox.put(timed(frame(sequence=2)))
         wait_until(lambda: mailbox.buckets.snapshot() == {"processed": 2, "outbox": 1})
         assert numbers_in(small) == [0, 2]
     finally:
@@ -304,9 +310,9 @@ def test_a_stop_ends_the_lane_and_counts_the_frame_that_lies_there(
     stop = threading.Event()
     stop.set()
     mailbox.buckets.capture(2)
-    mailbox.put(frame(sequence=0))
+    mailbox.put(timed(frame(sequence=0)))
     make_lane(look()).loop(stop)
-    mailbox.put(frame(sequence=1))
+    mailbox.put(timed(frame(sequence=1)))
     assert mailbox.buckets.snapshot() == {"stopped": 2}
 
 
@@ -318,7 +324,7 @@ def test_a_lane_that_waits_for_a_frame_sees_the_stop(
     thread = threading.Thread(target=lane.loop, args=(stop,))
     thread.start()
     mailbox.buckets.capture()
-    mailbox.put(frame())
+    mailbox.put(timed(frame()))
     assert waited.wait(LIMIT_S)
     stop.set()
     thread.join(LIMIT_S)
@@ -330,7 +336,7 @@ def test_the_last_frame_of_a_source_is_still_run(
     make_lane: Callable[..., Lane], mailbox: Mailbox
 ) -> None:
     mailbox.buckets.capture()
-    mailbox.put(frame())
+    mailbox.put(timed(frame()))
     mailbox.close()
     make_lane(look()).loop(threading.Event())
     assert mailbox.buckets.snapshot() == {"processed": 1}
@@ -348,7 +354,7 @@ def test_of_a_source_that_is_too_fast_every_frame_is_accounted_for(
     try:
         for number in range(2000):
             mailbox.buckets.capture()
-            mailbox.put(frame(sequence=number))
+            mailbox.put(timed(frame(sequence=number)))
     finally:
         stop.set()
         thread.join(LIMIT_S)
@@ -377,7 +383,7 @@ def rung_in(outbox: Outbox) -> list[tuple[float, str]]:
 
 def put(mailbox: Mailbox, at_s: float) -> None:
     mailbox.buckets.capture()
-    mailbox.put(frame(at_s, sequence=round(at_s * 10)))
+    mailbox.put(timed(frame(at_s, sequence=round(at_s * 10))))
 
 
 def test_a_tick_is_run_at_its_own_time_before_the_frame_that_comes_after_it(
@@ -569,29 +575,7 @@ def test_a_full_outbox_puts_a_tick_off_and_loses_none(
         small.close()
 
 
-# Names and status.
-
-
-def test_the_status_says_what_became_of_the_frames_and_what_the_steps_cost(
-    make_lane: Callable[..., Lane], mailbox: Mailbox
-) -> None:
-    lane = make_lane(look([1]), timer=itertools.count(0.0, 0.25).__next__)
-    run_through(lane, mailbox, range(3))
-    assert lane.status() == LaneStatus(
-        name="people:gate",
-        captured=3,
-        buckets={"processed": 3},
-        steps_ms={"look": 250.0, "tell": 250.0},
-        failures={"look": 1},
-        last_failure="look: ValueError: frame 1 is odd",
-        last_failures={"look": "ValueError: frame 1 is odd"},
-    )
-
-
-def test_before_the_first_frame_there_is_no_status_of_steps(
-    make_lane: Callable[..., Lane],
-) -> None:
-    assert make_lane(look()).status() == LaneStatus("people:gate", 0, {}, {}, {}, "", {})
+# Names.
 
 
 def test_the_source_of_events_is_a_reference_whatever_the_names_are() -> None:

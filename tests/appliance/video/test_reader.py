@@ -1,5 +1,6 @@
 """Sources of all kinds to frames: every unit counted, every frame at its time."""
 
+import itertools
 import random
 import shutil
 import socket
@@ -14,7 +15,7 @@ from appliance.clock import Clock
 from appliance.video.address import file_of
 from appliance.video.errors import VideoError
 from appliance.video.reader import VideoReader
-from appliance.video.source import StreamInfo, Undecodable
+from appliance.video.source import Item, StreamInfo, Undecodable
 from blocks.data import Frame, Image
 from tests.unprivileged import as_nobody
 
@@ -31,7 +32,7 @@ def read_all(uri: Path | str, clock: Clock) -> tuple[VideoReader, list[Frame], l
     return reader, frames_in(items), undecodable
 
 
-def frames_in(items: list[Frame | Undecodable]) -> list[Frame]:
+def frames_in(items: list[Item]) -> list[Frame]:
     return [item for item in items if isinstance(item, Frame)]
 
 
@@ -315,7 +316,7 @@ def test_a_live_source_that_ends_is_an_error_after_its_last_frame(
     with VideoReader(f"{camera_server}/live/12", "gate", clock) as reader:
         assert reader.info.live
         assert reader.info.rate is None
-        items: list[Frame | Undecodable] = []
+        items: list[Item] = []
         # What has come before the error stays in the list.
         with pytest.raises(VideoError, match=f"^{camera_server}/live/12: "):
             items.extend(reader.frames())
@@ -330,7 +331,7 @@ class TickingClock:
         self.seconds = 100.0
 
     def now(self) -> float:
-        return 5000.0
+        return 4900.0 + self.seconds
 
     def monotonic(self) -> float:
         self.seconds += 0.5
@@ -344,14 +345,21 @@ class TickingClock:
 
 
 def test_a_camera_without_time_stamps_is_timed_by_the_clock(camera_server: str) -> None:
-    items: list[Frame | Undecodable] = []
+    items: list[Item] = []
+    clock = TickingClock()
     with (
-        VideoReader(f"{camera_server}/live/4", "gate", TickingClock()) as reader,
+        VideoReader(f"{camera_server}/live/4", "gate", clock) as reader,
         pytest.raises(VideoError),
     ):
         items.extend(reader.frames())
-    assert [frame.at_s for frame in frames_in(items)] == [0.0, 0.5, 1.0, 1.5]
-    assert [frame.captured_at for frame in frames_in(items)] == [5000.0, 5000.5, 5001.0, 5001.5]
+    frames = frames_in(items)
+    steps = [later.at_s - earlier.at_s for earlier, later in itertools.pairwise(frames)]
+    assert frames[0].at_s == 0.0
+    # The clock is looked at as often for each picture.
+    assert steps == [steps[0]] * 3
+    assert steps[0] in [looks * 0.5 for looks in range(1, 20)]
+    waited_s = [frame.captured_at - frames[0].captured_at for frame in frames]
+    assert waited_s == pytest.approx([frame.at_s for frame in frames], abs=0.01)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from appliance.clock import Clock
 from appliance.video.errors import VideoError
 from appliance.video.reader import VideoReader
-from appliance.video.source import Item, SourceOptions, Undecodable
+from appliance.video.source import Item, SourceOptions
 from blocks.data import Frame, Image
 
 NumberOf = Callable[[Image], int]
@@ -175,7 +175,7 @@ def test_a_camera_that_misses_packets_still_accounts_for_every_unit(
     # The keyframe of the second group is gone, and so is a picture that others refer to.
     del camera.units[8], camera.units[3]
     with VideoReader(camera.address, "gate", clock) as reader:
-        items: list[Frame | Undecodable] = []
+        items: list[Item] = []
         with pytest.raises(VideoError):
             items.extend(reader.frames())
         assert len(items) == reader.demuxed == 22
