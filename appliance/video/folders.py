@@ -15,7 +15,7 @@ LOOK_S = 0.25
 
 # A large folder that does not say that it has changed is listed less often: it takes long.
 LARGE = 1000
-RELIST_S = 2.0
+RELIST_S = 10.0
 
 Stamp = tuple[int, int]
 """Size in bytes, and time of modification in ns."""
@@ -107,10 +107,10 @@ class WatchedFolder:
         there: set[str] = set()
         with os.scandir(self._folder) as entries:
             for entry in entries:
-                if not is_picture(entry.name):
-                    continue
                 if entry.name in self._taken:
                     there.add(entry.name)
+                    continue
+                if not is_picture(entry.name):
                     continue
                 stamp = _stamp(entry)
                 if stamp is not None:

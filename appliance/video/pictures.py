@@ -12,8 +12,10 @@ import numpy as np
 from blocks.data import Image
 
 _KINDS = "jpg jpeg jpe jfif png bmp dib webp tif tiff ppm pgm pbm pnm jp2 gif avif"
-SUFFIXES = frozenset(f".{kind}" for kind in _KINDS.split())
-"""Of the names of pictures, in small letters. Of a file with several pages the first is taken."""
+SUFFIXES = frozenset(_KINDS.split())
+"""Of the names of pictures, without the dot, in small letters.
+
+Of a file with several pages the first is taken."""
 
 LARGEST_BYTES = 256 << 20
 
@@ -27,7 +29,8 @@ class PictureError(Exception):
 
 def is_picture(name: str) -> bool:
     """Whether the name is that of a picture, and neither hidden nor of a file being written."""
-    return not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
+    stem, _, suffix = name.rpartition(".")
+    return stem != "" and not name.startswith(".") and suffix.lower() in SUFFIXES
 
 
 def read_picture(path: Path) -> Image:
