@@ -1,39 +1,144 @@
 """A camera over its life: clips that end, cameras that fail and come back."""
 
+import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from appliance.clock import Clock
+from appliance.engine.testing import ManualClock, image
 from appliance.observe.buckets import Buckets
-from appliance.video.camera import Camera
+from appliance.video.camera import REOPEN_FROZEN_S, Camera, CameraStatus
 from appliance.video.capture import Pace
 from appliance.video.errors import VideoError
+from appliance.video.gauge import Gauge
+from appliance.video.levels import KEYS
 from appliance.video.mailbox import Mailbox
 from appliance.video.reader import VideoReader
-from blocks.data import Frame
+from appliance.video.selection import Selection
+from appliance.video.source import Item, LeftOut, Opened, Resume, SourceOptions, StreamInfo
+from blocks.data import Frame, Image
 
 PATIENCE_S = 10.0
+SHADES = [image(bgr=(level, level, level)) for level in range(0, 250, 10)]
 
 
-def watched(camera: Camera) -> tuple[Mailbox, list[Frame], threading.Thread]:
-    """A lane that takes every frame of a camera on a thread of its own."""
+class Scripted:
+    """A source that gives what it is told, each frame 40 ms after the one before, and fails."""
+
+    def __init__(
+        self,
+        clock: ManualClock,
+        resume: Resume,
+        pictures: Sequence[Image],
+        *,
+        live: bool = True,
+        every: bool = False,
+        left_out: int = 0,
+        ends: bool = False,
+        during: Callable[[int], object] = lambda _number: None,
+    ) -> None:
+        self.info = StreamInfo("h264", 64, 48, 25.0, None, None, live=live, every=every)
+        self.gauge = Gauge(clock.monotonic())
+        self.demuxed = 0
+        self.captured_s = 0.0
+        self.next_s = resume.begin_s
+        self.closed = False
+        self.selected: Selection | None = None
+        self.resume = resume
+        self._clock = clock
+        self._pictures = pictures
+        self._left_out = left_out
+        self._ends = ends
+        self._during = during
+
+    def frames(self) -> Iterator[Item]:
+        for _ in range(self._left_out):
+            self.demuxed += 1
+            yield LeftOut("no-key")
+        for number, picture in enumerate(self._pictures):
+            self._clock.advance(0.04)
+            self.demuxed += 1
+            now = self.captured_s = self._clock.monotonic()
+            self.gauge.unit(now, key=number % 25 == 0)
+            self.gauge.picture(now, picture)
+            if self.gauge.frozen_s(now) > self.resume.frozen_limit_s:
+                raise VideoError("rtsp://gate/1: all pictures were the same")
+            self._during(number)
+            sequence = self.resume.begin_sequence + self.demuxed - 1
+            yield Frame("gate", self.next_s, 1000 + now, sequence=sequence, image=picture)
+            self.next_s += 0.04
+        if not self._ends:
+            raise VideoError("rtsp://gate/1: the stream ended; the camera closed it")
+
+    def select(self, selection: Selection) -> None:
+        self.selected = selection
+
+    def close(self) -> None:
+        self.closed = True
+
+
+Open = Callable[[Resume], Scripted]
+
+
+class Site:
+    """A camera whose sources are those of a list, one after the other; then it is stopped."""
+
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, clock: ManualClock, *opens: Open | str, **given: Any
+    ) -> None:
+        self.stop = threading.Event()
+        self.sources: list[Scripted] = []
+        self.camera = Camera("gate", "rtsp://gate/1", clock, Pace.LIVE, **given)
+        self.mailbox = Mailbox(Buckets())
+        self.camera.watch(self.mailbox, 1.0, 0.5)
+        self._opens = list(opens)
+        monkeypatch.setattr("appliance.video.camera.open_source", self._open)
+
+    def run(self) -> None:
+        self.camera.loop(self.stop)
+
+    def _open(self, *_given: Any, resume: Resume, **_named: Any) -> Scripted:
+        if not self._opens:
+            self.stop.set()
+            raise VideoError("rtsp://gate/1: the test is over")
+        opens = self._opens.pop(0)
+        if isinstance(opens, str):
+            raise VideoError(opens)
+        self.sources.append(opens(resume))
+        return self.sources[-1]
+
+
+@pytest.fixture
+def manual() -> ManualClock:
+    return ManualClock()
+
+
+@contextmanager
+def watched(camera: Camera) -> Iterator[tuple[Mailbox, list[Frame]]]:
+    """A lane that takes every frame of a camera, on a thread that is over when the block is."""
     mailbox = Mailbox(Buckets())
-    camera.mailboxes.append(mailbox)
+    camera.watch(mailbox, 1.0, 0.5)
     frames: list[Frame] = []
 
     def take_all() -> None:
+        never = threading.Event()
         while not mailbox.ended:
-            frame = mailbox.take(threading.Event(), 0.1)
-            if frame is not None:
-                frames.append(frame)
+            timed = mailbox.take() if mailbox.wait(never) else None
+            if timed is not None:
+                frames.append(timed.frame)
                 mailbox.buckets.put("processed")
 
     thread = threading.Thread(target=take_all, daemon=True)
     thread.start()
-    return mailbox, frames, thread
+    yield mailbox, frames
+    thread.join(PATIENCE_S)
+    assert not thread.is_alive()
 
 
 def test_a_clip_is_read_to_its_end_and_its_lanes_end_with_it(
@@ -41,9 +146,8 @@ def test_a_clip_is_read_to_its_end_and_its_lanes_end_with_it(
 ) -> None:
     camera = Camera("gate", str(render("x.mp4", frames=12)), clock, Pace.FAST)
     assert camera.status().state == "starting"
-    mailbox, frames, thread = watched(camera)
-    camera.loop(threading.Event())
-    thread.join(PATIENCE_S)
+    with watched(camera) as (mailbox, frames):
+        camera.loop(threading.Event())
     assert camera.status().state == "ended"
     assert [frame.sequence for frame in frames] == list(range(12))
     assert mailbox.buckets.snapshot() == {"processed": 12}
@@ -51,41 +155,243 @@ def test_a_clip_is_read_to_its_end_and_its_lanes_end_with_it(
 
 def test_a_reader_that_is_open_already_is_used(render: Callable[..., Path], clock: Clock) -> None:
     camera = Camera("gate", "no-such-file.mp4", clock, Pace.FAST)
-    camera.take(VideoReader(str(render("x.mp4", frames=3)), "gate", clock))
-    _, frames, thread = watched(camera)
-    camera.loop(threading.Event())
-    thread.join(PATIENCE_S)
+    reader = VideoReader(str(render("x.mp4", frames=3)), "gate", clock)
+    camera.take(Opened(reader, Resume()))
+    with watched(camera) as (_, frames):
+        camera.loop(threading.Event())
     assert len(frames) == 3
 
 
-def test_a_camera_that_cannot_be_opened_is_offline_and_says_why(clock: Clock) -> None:
-    camera = Camera("gate", "no-such-file.mp4", clock, Pace.FAST)
+def test_a_source_that_is_open_already_leaves_out_what_the_camera_says(manual: ManualClock) -> None:
+    camera = Camera("gate", "rtsp://gate/1", manual, Pace.LIVE)
+    source = Scripted(manual, Resume(), [])
+    camera.take(Opened(source, source.resume))
+    assert camera.selection is not None
+    assert source.selected is camera.selection
+
+
+class WatchedClock(ManualClock):
+    """Looks at something in each pause, and sets the stop in the third."""
+
+    def __init__(self, look: Callable[[], object]) -> None:
+        super().__init__()
+        self._look = look
+
+    def wait(self, stop: threading.Event, seconds: float) -> bool:
+        self._look()
+        if len(self.waits) == 2:
+            stop.set()
+        return super().wait(stop, seconds)
+
+
+def test_a_clip_that_is_missing_is_offline_says_why_and_is_asked_for_again() -> None:
+    seen: list[CameraStatus] = []
+    clock = WatchedClock(lambda: seen.append(camera.status()))
+    camera = Camera("gate", "no-such-file.mp4", clock, Pace.REALTIME)
     mailbox = Mailbox(Buckets())
-    camera.mailboxes.append(mailbox)
-    with pytest.raises(VideoError):
-        camera.loop(threading.Event())
-    assert camera.status().state == "offline"
-    assert camera.status().last_error == "no-such-file.mp4: there is no such file"
-    assert camera.status().failures == 1
-    still_open = not mailbox.ended
-    assert still_open
+    camera.watch(mailbox, 1.0, 0.5)
+    camera.loop(threading.Event())
+    words = "no-such-file.mp4: there is no such file"
+    assert [(each.state, each.why, each.failures) for each in seen] == [
+        ("offline", words, 1),
+        ("offline", words, 2),
+        ("offline", words, 3),
+    ]
+    assert (camera.status().state, camera.status().last_error) == ("ended", words)
+    assert mailbox.ended
+    assert mailbox.buckets.captured == 0
 
 
 def test_a_live_camera_that_comes_back_goes_on_in_time_and_number(
-    camera_server: str, clock: Clock
+    monkeypatch: pytest.MonkeyPatch, manual: ManualClock
 ) -> None:
-    camera = Camera("gate", f"{camera_server}/live/6", clock, Pace.LIVE)
+    def connection(resume: Resume) -> Scripted:
+        return Scripted(manual, resume, SHADES[:6], left_out=2)
+
+    site = Site(monkeypatch, manual, connection, "rtsp://gate/1: no answer", connection)
+    states: list[tuple[str, str]] = []
+
+    def opens(resume: Resume) -> Scripted:
+        status = site.camera.status()
+        states.append((status.state, status.why))
+        return connection(resume)
+
+    site._opens[2] = opens
+    site.run()
+    assert states == [("offline", "rtsp://gate/1: no answer")]
+    assert [source.resume.begin_sequence for source in site.sources] == [0, 8]
+    assert [source.resume.begin_s for source in site.sources] == pytest.approx([0.0, 0.24])
+    # The times, the selection and the decoder are those of the camera, over all connections.
+    first, second = (source.resume for source in site.sources)
+    assert first.times is second.times
+    assert first.selection is second.selection is site.camera.selection
+    assert first.hardware is second.hardware
+    assert [source.closed for source in site.sources] == [True, True]
+    assert site.mailbox.buckets.snapshot() == {"no-key": 4, "replaced": 11}
+    last = site.mailbox.take()
+    assert last is not None
+    assert last.frame.sequence == 15
+    status = site.camera.status()
+    assert (status.failures, status.connections) == (4, 2)
+
+
+def test_the_pauses_between_two_tries_grow_to_three_seconds_and_chance_shortens_them(
+    monkeypatch: pytest.MonkeyPatch, manual: ManualClock
+) -> None:
+    tries = ["rtsp://gate/1: no answer"] * 6
+    Site(monkeypatch, manual, *tries).run()
+    assert manual.waits == [0.25, 0.5, 1.0, 2.0, 3.0, 3.0]
+    shortened = ManualClock()
+    Site(monkeypatch, shortened, *tries, chance=lambda: 0.0).run()
+    assert shortened.waits == [0.125, 0.25, 0.5, 1.0, 1.5, 1.5]
+
+
+def test_after_a_good_connection_a_camera_is_asked_again_at_once(
+    monkeypatch: pytest.MonkeyPatch, manual: ManualClock
+) -> None:
+    def connection(resume: Resume) -> Scripted:
+        return Scripted(manual, resume, SHADES * 11)
+
+    tries = ["rtsp://gate/1: no answer"] * 4
+    Site(monkeypatch, manual, *tries, connection).run()
+    # Eleven seconds of pictures.
+    assert manual.waits == [0.25, 0.5, 1.0, 2.0, 0.25]
+
+
+def test_what_goes_wrong_again_and_again_is_logged_once_a_minute(
+    monkeypatch: pytest.MonkeyPatch, manual: ManualClock
+) -> None:
+    site = Site(monkeypatch, manual, *["rtsp://gate/1: no answer"] * 24)
+    with capture_logs() as logs:
+        site.run()
+    assert [(line["event"], line["camera"], line["failures"]) for line in logs] == [
+        ("rtsp://gate/1: no answer", "gate", 1),
+        ("rtsp://gate/1: no answer", "gate", 24),
+    ]
+
+
+def test_while_it_is_read_a_camera_runs_and_says_what_comes(
+    monkeypatch: pytest.MonkeyPatch, manual: ManualClock
+) -> None:
+    seen: list[CameraStatus] = []
+
+    def during(number: int) -> None:
+        if number == 249:
+            seen.append(site.camera.status())
+
+    def connection(resume: Resume) -> Scripted:
+        return Scripted(manual, resume, SHADES * 10, during=during)
+
+    site = Site(monkeypatch, manual, connection)
+    assert site.camera.gauge is None
+    site.run()
+    (status,) = seen
+    assert (status.state, status.why, status.codec, status.size) == (
+        "running",
+        "",
+        "h264",
+        (64, 48),
+    )
+    assert (status.rate, status.level, status.connections) == (25.0, "all frames", 1)
+    assert site.camera.status().state == "ended"
+    assert site.camera.gauge is None
+
+
+def test_a_camera_that_is_frozen_is_degraded_and_opened_again_once(
+    monkeypatch: pytest.MonkeyPatch, manual: ManualClock
+) -> None:
+    seen: list[CameraStatus] = []
+
+    def during(number: int) -> None:
+        if number == 500:
+            seen.append(site.camera.status())
+
+    def frozen(resume: Resume) -> Scripted:
+        return Scripted(manual, resume, SHADES[:1] * 1500, during=during)
+
+    def moving(resume: Resume) -> Scripted:
+        return Scripted(manual, resume, SHADES * 2)
+
+    site = Site(monkeypatch, manual, frozen, frozen, moving, moving)
+    site.run()
+    assert [(each.state, each.why) for each in seen] == [
+        ("degraded", "frozen: all pictures of the last 20 s are the same")
+    ] * 2
+    limits = [source.resume.frozen_limit_s for source in site.sources]
+    assert limits == [REOPEN_FROZEN_S, math.inf, math.inf, REOPEN_FROZEN_S]
+    # The first was given up after thirty seconds, the second read to its end.
+    assert [source.demuxed for source in site.sources] == [752, 1500, 50, 50]
+
+
+def test_a_clip_in_a_loop_goes_on_in_time_and_number(
+    render: Callable[..., Path], clock: Clock
+) -> None:
+    path = str(render("x.mp4", frames=6))
+    camera = Camera("gate", path, clock, Pace.FAST, options=SourceOptions(loop=True))
+    mailbox, stop = Mailbox(Buckets()), threading.Event()
+    camera.watch(mailbox, 1.0, 0.5)
+    frames: list[Frame] = []
+    thread = threading.Thread(target=camera.loop, args=(stop,))
+    thread.start()
+    try:
+        while len(frames) < 15:
+            assert mailbox.wait(threading.Event(), PATIENCE_S)
+            timed = mailbox.take()
+            assert timed is not None
+            frames.append(timed.frame)
+    finally:
+        stop.set()
+        mailbox.discard()
+        thread.join(PATIENCE_S)
+    assert not thread.is_alive()
+    assert [frame.sequence for frame in frames] == list(range(15))
+    assert [frame.at_s for frame in frames] == pytest.approx([n / 25 for n in range(15)], abs=1e-3)
+
+
+def test_a_clip_in_a_loop_that_nobody_watches_any_more_ends(
+    render: Callable[..., Path], clock: Clock
+) -> None:
+    path = str(render("x.mp4", frames=6))
+    camera = Camera("gate", path, clock, Pace.FAST, options=SourceOptions(loop=True))
     mailbox = Mailbox(Buckets())
-    camera.mailboxes.append(mailbox)
-    last: list[Frame] = []
-    for _ in range(2):
-        with pytest.raises(VideoError):
-            camera.loop(threading.Event())
-        frame = mailbox.take(threading.Event(), PATIENCE_S)
-        assert frame is not None
-        last.append(frame)
-    assert [frame.sequence for frame in last] == [5, 11]
-    # The clock stands still: what had come was ahead of it, and time does not go back for that.
-    assert [frame.at_s for frame in last] == pytest.approx([5 / 25, 11 / 25])
-    assert mailbox.buckets.captured == 12
-    assert camera.status().failures == 2
+    camera.watch(mailbox, 1.0, 0.5)
+    mailbox.discard()
+    camera.loop(threading.Event())
+    assert camera.status().state == "ended"
+
+
+def test_a_clip_that_breaks_is_over_and_is_not_counted_twice(
+    monkeypatch: pytest.MonkeyPatch, manual: ManualClock
+) -> None:
+    def clip(resume: Resume) -> Scripted:
+        return Scripted(manual, resume, SHADES[:6], live=False, every=True)
+
+    site = Site(monkeypatch, manual, clip, clip)
+    with watched(site.camera) as (mailbox, frames), capture_logs() as logs:
+        site.mailbox.discard()
+        site.run()
+    assert len(frames) == mailbox.buckets.captured == 6
+    assert [line["camera"] for line in logs] == ["gate"]
+    status = site.camera.status()
+    assert (status.state, status.failures) == ("ended", 0)
+    assert status.last_error == "rtsp://gate/1: the stream ended; the camera closed it"
+
+
+def test_the_most_important_lane_and_the_most_hurried_one_speak_for_a_camera(
+    clock: Clock,
+) -> None:
+    camera = Camera("gate", "rtsp://gate/1", clock, Pace.LIVE)
+    assert (camera.weight, camera.max_latency_s) == (0.0, math.inf)
+    camera.watch(Mailbox(Buckets()), 1.0, 0.2)
+    camera.watch(Mailbox(Buckets()), 4.0, 2.0)
+    assert (camera.weight, camera.max_latency_s) == (4.0, 0.2)
+
+
+def test_a_fast_run_leaves_out_nothing_and_others_what_is_asked_for(clock: Clock) -> None:
+    fast = Camera("gate", "x.mp4", clock, Pace.FAST)
+    assert fast.selection is None
+    assert fast.level == "all frames"
+    camera = Camera("gate", "rtsp://gate/1", clock, Pace.LIVE)
+    assert camera.selection is not None
+    camera.selection.want(KEYS)
+    assert camera.selection.wanted == KEYS

@@ -27,9 +27,7 @@ def timed(sequence: int, ready_s: float = 0.0) -> Timed:
     return Timed(make_frame(sequence), 0.0, ready_s)
 
 
-def take(
-    mailbox: Mailbox, stop: threading.Event, timeout_s: float | None = None
-) -> Frame | None:
+def take(mailbox: Mailbox, stop: threading.Event, timeout_s: float | None = None) -> Frame | None:
     """Wait for a frame, and take it out."""
     there = mailbox.take() if mailbox.wait(stop, timeout_s) else None
     return None if there is None else there.frame
