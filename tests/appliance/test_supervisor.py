@@ -184,3 +184,32 @@ def current() -> threading.Thread:
 
 def void(_: object) -> None:
     """What a loop gives."""
+
+
+def test_what_runs_once_and_is_over_is_forgotten(supervisor: Supervisor) -> None:
+    staying = supervisor.start("camera:gate", until_stopped)
+    ended = finished(supervisor.start("lane", lambda stop: None))
+    for number in range(50):
+        broken = failing(number % 2)
+        finished(supervisor.start(f"demux:{number}", broken, restart=False))
+    last = supervisor.start("demux:last", until_stopped, restart=False)
+    # What is to be started again is remembered also when it has ended: it is asked whether it has.
+    assert supervisor.tasks == [staying, ended, last]
+    assert supervisor.stop(LONG_S) == []
+    assert last.done.is_set()
+
+
+def test_what_runs_once_and_goes_on_is_stopped_with_its_rank(supervisor: Supervisor) -> None:
+    order: list[str] = []
+
+    def noting(name: str) -> Loop:
+        def loop(stop: threading.Event) -> None:
+            stop.wait()
+            order.append(name)
+
+        return loop
+
+    supervisor.start("writer", noting("writer"), rank=0)
+    supervisor.start("demux", noting("demux"), restart=False, rank=4)
+    assert supervisor.stop(LONG_S) == []
+    assert order == ["demux", "writer"]

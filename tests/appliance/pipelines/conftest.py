@@ -120,8 +120,30 @@ class Alarm:
         return Rung(now.at_s, "stop")
 
 
+class NoSettings(Manifest):
+    """Nothing to set."""
+
+
+@block("wakeful@1", NoSettings)
+class Wakeful:
+    """Asks for every frame for two seconds after each."""
+
+    def __init__(self, manifest: NoSettings) -> None:
+        self._until_s: float | None = None
+
+    @property
+    def awake_until(self) -> float | None:
+        """Two seconds after the last frame."""
+        return self._until_s
+
+    def run(self, moment: Moment) -> Rung:
+        """A frame."""
+        self._until_s = moment.at_s + 2.0
+        return Rung(moment.at_s, "frame")
+
+
 BLOCKS: dict[str, BlockType] = {
-    found.type: found for found in (vars(cls)["block_type"] for cls in (Frail, Say, Alarm))
+    found.type: found for found in (vars(cls)["block_type"] for cls in (Frail, Say, Alarm, Wakeful))
 }
 
 

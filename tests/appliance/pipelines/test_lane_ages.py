@@ -134,7 +134,8 @@ def test_a_frame_that_has_waited_too_long_is_stale_and_is_not_run(
     make_aged(slot, outbox).loop(NEVER)
     assert slot.buckets.snapshot() == {"processed": 2, "stale": 1}
     (stale,) = [each for each in slot.buckets.between(0.0, math.inf) if each.bucket == "stale"]
-    assert (stale.sequence, stale.number) == (1, pytest.approx(0.6))
+    assert stale.sequence == 1
+    assert stale.number == pytest.approx(0.6)
 
 
 def test_the_time_that_a_turn_takes_counts_before_it_is_run(
@@ -295,12 +296,16 @@ def test_a_lane_gives_its_permit_back_after_each_frame_also_when_it_fails(
     assert lane.status().failures == {"look": 3}
 
 
-def test_after_a_frame_the_lane_says_that_nothing_keeps_it_awake(
+def test_after_each_frame_the_lane_says_until_when_its_blocks_ask_for_every_frame(
     make_aged: MakeAged, outbox: Outbox
 ) -> None:
-    slot = OneByOne([taken_at(0, 0.0), taken_at(1, 0.0)], lambda _timed: None)
-    make_aged(slot, outbox).loop(NEVER)
-    assert slot.awake == [-math.inf, -math.inf]
+    frames = [taken_at(0, 0.0), taken_at(1, 0.0)]
+    asleep, awake = (OneByOne(frames, lambda _timed: None) for _ in range(2))
+    make_aged(asleep, outbox).loop(NEVER)
+    assert asleep.awake == [-math.inf, -math.inf]
+    make_aged(awake, outbox, text=QUIET + "  - {name: wait, type: wakeful@1}\n").loop(NEVER)
+    # Two seconds after each of them.
+    assert awake.awake == pytest.approx([2.0, 2.1])
 
 
 # Status.

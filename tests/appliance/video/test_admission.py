@@ -88,7 +88,7 @@ def test_whatever_the_times_are_there_are_never_more_than_the_rate_and_a_little(
 
 
 def seen(share: float, *, is_open: bool) -> Motion:
-    return Motion(is_open, share, "moved" if is_open else "still")
+    return Motion(is_open, share, "motion" if is_open else "still")
 
 
 class FixedGate(MotionGate):
