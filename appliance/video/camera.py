@@ -105,6 +105,8 @@ class Camera:
         self._jumped_s = -JUMP_TOLD_S
         # A freeze that a new connection does not end: it is not made again for that.
         self._reopened_frozen = False
+        # What has been taken of a watched folder, which may go and come back.
+        self._taken: set[str] = set()
 
     def watch(self, mailbox: Mailbox, weight: float, max_latency_s: float) -> None:
         """A lane takes part, before the loop begins, with its priority and its latency."""
@@ -181,7 +183,7 @@ class Camera:
             self._jumps, self._jumped_s = self._times.jumps, now
         if now - self._jumped_s < JUMP_TOLD_S:
             return "its time stamps jumped; frames are placed by when they came"
-        if not self._times.trusted:
+        if self._source is not None and self._source.info.stamped and not self._times.trusted:
             return "its time stamps do not follow the clock: the times of arrival are used"
         return ""
 
@@ -191,8 +193,7 @@ class Camera:
         self._opened = None
         self._connections += 1
         pace = Pace.LIVE if source.info.live else self._pace
-        # Each picture of a folder counts by itself.
-        pace = Pace.FAST if source.info.every else pace
+        pace = Pace.REALTIME if source.info.bursts else pace
         try:
             self._state = "running"
             capture(source, self.mailboxes, stop, self._clock, pace)
@@ -237,6 +238,7 @@ class Camera:
                 selection=self.selection,
                 hardware=self._hardware,
                 start=self._start,
+                taken=self._taken,
                 begin_s=self._next_s,
                 begin_sequence=self._captured,
                 frozen_limit_s=math.inf if self._reopened_frozen else REOPEN_FROZEN_S,

@@ -12,8 +12,11 @@ from appliance.observe.ages import Timed
 from appliance.video.gauge import Gauge
 from appliance.video.mailbox import Mailbox
 from appliance.video.motion import small_luma
-from appliance.video.source import Item, LeftOut, Source, Undecodable
+from appliance.video.source import Item, LeftOut, Source, StreamInfo, Undecodable
 from blocks.data import Frame, Image
+
+# What comes in bursts and is this late has run dry: it is played out from now on.
+LATE_S = 1.0
 
 
 class Pace(enum.Enum):
@@ -43,7 +46,7 @@ def capture(
         VideoError: the source failed.
     """
     counted = settled = 0
-    hand_on = _HandingOn(mailboxes, stop, clock, pace)
+    hand_on = _HandingOn(mailboxes, stop, clock, pace, source.info)
     try:
         for item in source.frames():
             counted += _count_captured(mailboxes, source.demuxed - counted)
@@ -62,8 +65,15 @@ class _HandingOn:
     """Gives each item to every lane, at its time."""
 
     def __init__(
-        self, mailboxes: Sequence[Mailbox], stop: threading.Event, clock: Clock, pace: Pace
+        self,
+        mailboxes: Sequence[Mailbox],
+        stop: threading.Event,
+        clock: Clock,
+        pace: Pace,
+        info: StreamInfo,
     ) -> None:
+        self._bursts = info.bursts
+        self._waits = pace is Pace.FAST or info.every
         self._mailboxes = mailboxes
         self._stop = stop
         self._clock = clock
@@ -86,7 +96,7 @@ class _HandingOn:
         for mailbox in self._mailboxes:
             if not mailbox.admits(item, luma):
                 continue
-            if self._pace is Pace.FAST:
+            if self._waits:
                 mailbox.put_waiting(timed, self._stop)
             else:
                 mailbox.put(timed)
@@ -97,7 +107,7 @@ class _HandingOn:
         if self._pace is not Pace.REALTIME:
             return None
         now = self._clock.monotonic()
-        if self._began_s is None:
+        if self._began_s is None or (self._bursts and now - self._began_s - frame.at_s > LATE_S):
             self._began_s = now - frame.at_s
         due_s = self._began_s + frame.at_s
         self._clock.wait(self._stop, max(0.0, due_s - now))

@@ -141,6 +141,8 @@ def stream_info(uri: str, container: InputContainer, stream: VideoStream) -> Str
         frames=stream.frames or None,
         duration_s=duration_s,
         live=live,
+        stamped=not (live and is_untimed(container)),
+        bursts=live and "hls" in container.format.name,
     )
 
 

@@ -70,7 +70,7 @@ class VideoReader:
             self.select(resume.selection)
         self._tick_s = float(self._stream.time_base or 1)
         self._line: Line
-        if self.info.live:
+        if self.info.live and not self.info.bursts:
             self._line = LiveLine(
                 resume.times or CaptureTime(clock), stamped=not is_untimed(self._container)
             )
@@ -171,9 +171,15 @@ class VideoReader:
             if refusal:
                 self._given += 1
                 yield LeftOut(refusal)
-                return
-        for result in self._decoded(packet, captured, now):
-            yield self._item(result)
+            elif self._selection.restarts:
+                yield from map(self._item, self._decoder.drain())
+            if not refusal:
+                yield from map(self._item, self._decoded(packet, captured, now))
+            if self._selection.ends_group:
+                # What the decoder holds back would wait for the next group.
+                yield from map(self._item, self._decoder.drain())
+        else:
+            yield from map(self._item, self._decoded(packet, captured, now))
 
     def _low_latency(self, uri: str, resume: Resume) -> LowLatencyUnits | None:
         """What demuxes on a thread of its own, for a camera that asks for it."""
@@ -204,9 +210,8 @@ class VideoReader:
         self.gauge.decoded(now, cost_s, self._clock.monotonic() - now)
         if self._selection is not None:
             self._selection.took(cost_s)
-            if self._selection.ends_group:
-                # What the decoder holds back would wait for the next group.
-                results += self._decoder.drain()
+            if any(isinstance(result, Undecodable) for result in results):
+                self._selection.lost()
         return results
 
     def _item(self, result: Decoded[Captured | None] | Undecodable) -> Frame | Undecodable:

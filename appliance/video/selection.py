@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 # Units that come this late are those of a backlog: only its key frames are worth decoding.
 LATE_S = 1.0
+# Damaged pictures are worse than none for as many units; to be blind for longer is worse.
+NEAR_UNITS = 60
 _BUCKETS: MappingProxyType[Refusal, str] = MappingProxyType(
     {"level": "over-budget", "no key yet": "no-key", "loss": "decode-error", "behind": "stale"}
 )
@@ -64,8 +66,13 @@ class Selection:
 
     @property
     def ends_group(self) -> bool:
-        """Whether nothing before the next key follows what was let through last."""
+        """Whether nothing before the next key follows the unit that was asked about last."""
         return self._skipper.ends_group
+
+    @property
+    def restarts(self) -> bool:
+        """Whether something before the unit that was let through last was left out."""
+        return self._skipper.restarts
 
     def refusal(self, packet: "av.Packet[VideoStream]", now: float, lag_s: float) -> str:
         """The bucket for a unit that is not to be decoded; empty for one that is.
@@ -77,9 +84,15 @@ class Selection:
         if lag_s > LATE_S or self._behind:
             self._skipper.skip_to_key(now)
         self._behind = False
-        if self._skipper.admits(self._marks, now, packet.pts):
+        if self._skipper.admits(self._marks, now - lag_s, packet.pts):
             return ""
         return _BUCKETS[self._skipper.why]
+
+    def lost(self) -> None:
+        """A unit was damaged: what refers to it is left out, if the next key is not far."""
+        distance = self._meter.structure.units_per_key
+        if self._meter.measured and distance is not None and distance <= NEAR_UNITS:
+            self._skipper.lost()
 
     def took(self, cpu_s: float) -> None:
         """What it took to decode the unit let through last, in processor seconds."""

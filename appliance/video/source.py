@@ -47,15 +47,16 @@ class Resume:
 
     `times`, `selection` and `hardware` are those of the camera; a source without them has its own
     line, and decodes everything in software. `start` starts a further thread, which low latency
-    takes. `begin_s` is the `at_s` at which a clip begins,
-    `begin_sequence` the number of the first frame. A camera whose pictures are all the same for
-    longer than `frozen_limit_s` has failed.
+    takes. `taken` are the names already taken of a watched folder. `begin_s` is the `at_s` at which
+    a clip begins, `begin_sequence` the number of the first frame. A camera whose pictures are all
+    the same for longer than `frozen_limit_s` has failed.
     """
 
     times: CaptureTime | None = None
     selection: Selection | None = None
     hardware: HardwareChoice | None = None
     start: Start | None = None
+    taken: set[str] | None = None
     begin_s: float = 0.0
     begin_sequence: int = 0
     frozen_limit_s: float = math.inf
@@ -66,8 +67,10 @@ class StreamInfo:
     """What a source says of itself before its first frame; cameras say little.
 
     `width` and `height` are pixels; `rate` is nominal frames for each second; `live` is whether it
-    goes on without end, at its own pace. `every` is whether each frame counts by itself, so that
-    none is to be left out for a newer one: so it is with the images of a folder.
+    goes on without end, at its own pace; `bursts` is whether it then comes some seconds at a time,
+    as HLS does, and is to be played out; `stamped` whether its time stamps mean anything. `every`
+    is whether each frame counts by itself, so that none is to be left out for a newer one: so it is
+    with the images of a folder.
     """
 
     codec: str
@@ -78,6 +81,8 @@ class StreamInfo:
     duration_s: float | None
     live: bool
     every: bool = False
+    bursts: bool = False
+    stamped: bool = True
 
 
 @dataclass(frozen=True, slots=True)

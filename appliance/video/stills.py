@@ -55,7 +55,7 @@ class StillsReader:
         path = file_of(uri)
         if path is None:
             raise VideoError(f"{redact(uri)}: only a file or a folder holds still images")
-        self._paths, count = _paths(path, clock, stop, watch=options.watch)
+        self._paths, count = _paths(path, clock, stop, resume.taken, watch=options.watch)
         rate = options.rate or IMAGES_RATE
         if options.watch:
             self._line = _ArrivalLine(clock, resume.times)
@@ -164,14 +164,14 @@ class StillsReader:
 
 
 def _paths(
-    path: Path, clock: Clock, stop: threading.Event, *, watch: bool
+    path: Path, clock: Clock, stop: threading.Event, taken: set[str] | None, *, watch: bool
 ) -> tuple[Iterator[Path], int | None]:
     """What is to be read, and how much that is, where it is known."""
     if watch:
         if not _is_folder(path):
             raise VideoError(f"{path}: there is no such folder; only a folder can be watched")
         pictures_in(path)
-        return (path / name for name in WatchedFolder(path, clock, stop).names()), None
+        return (path / name for name in WatchedFolder(path, clock, stop, taken).names()), None
     if not _is_folder(path):
         try:
             path.stat()
