@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,55 @@ def test_a_lone_event_is_committed_unasked(
     outbox.wait_for_arrival("plant", 0, 10.0)
     assert outbox.arrivals("plant") == 1
     assert len(due(outbox)) == 1
+
+
+def test_whoever_puts_events_is_told_when_all_of_them_are_on_disk(
+    outbox: Outbox, event: EventOf, stopped: threading.Event
+) -> None:
+    told: list[int] = []
+    outbox.put([event(1), event(2)], source=SOURCE, committed=lambda: told.append(len(due(outbox))))
+    outbox.put([event(3)], source=SOURCE)
+    outbox.put([event(4)], source=SOURCE, committed=lambda: told.append(-1))
+    assert told == []
+    outbox.writer(stopped)
+    assert told == [4, -1]
+    outbox.writer(stopped)
+    assert told == [4, -1]
+
+
+def test_where_nothing_can_be_sent_whoever_puts_it_is_told_at_once(
+    outbox: Outbox, event: EventOf, stopped: threading.Event
+) -> None:
+    told: list[str] = []
+    outbox.put([], source=SOURCE, committed=lambda: told.append("nothing"))
+    with pytest.raises(UnsendableEvent):
+        outbox.put(
+            [replace(event(1), data={"n": object()})],
+            source=SOURCE,
+            committed=lambda: told.append("unsendable"),
+        )
+    assert told == ["nothing", "unsendable"]
+    outbox.writer(stopped)
+    assert told == ["nothing", "unsendable"]
+
+
+def test_a_commit_that_fails_tells_nobody_before_it_is_done(
+    tmp_path: Path, event: EventOf, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "BUSY_TIMEOUT_S", 0.01)
+    outbox, told = Outbox(tmp_path, SystemClock()), threading.Event()
+    blocker = sqlite3.connect(outbox._store.path, isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
+    outbox.put([event()], source=SOURCE, committed=told.set)
+    supervisor.start("outbox", outbox.writer)
+    assert not outbox.flush(0.2)
+    too_early = told.is_set()
+    blocker.execute("ROLLBACK")
+    blocker.close()
+    assert told.wait(10.0)
+    assert not too_early
+    supervisor.stop(10.0)
+    outbox.close()
 
 
 def test_flush_waits_for_the_commit_and_says_if_there_was_none(

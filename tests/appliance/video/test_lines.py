@@ -53,7 +53,7 @@ def test_a_camera_begins_at_zero_and_follows_its_stamps_and_not_its_jitter(
         for number in range(100)
     ]
     assert places[0].at_s == 0.0
-    steps = [b.at_s - a.at_s for a, b in itertools.pairwise(places)]
+    steps = [b.at_s - a.at_s for a, b in itertools.pairwise(places[50:])]
     assert steps == pytest.approx([0.04] * 49, abs=0.003)
     assert line.next_s == places[-1].at_s
     assert all(place.captured_s is not None for place in places)
