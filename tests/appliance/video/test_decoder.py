@@ -82,9 +82,7 @@ def test_two_streams_decoded_in_turns_do_not_take_each_others_units(
     other = render("other.mkv", frames=24, options={"bf": "3"})
     (first, first_stream), (second, second_stream) = open_video(clip), open_video(other)
     with first, second:
-        decoders: list[Decoder[None]] = [
-            Decoder(each) for each in (first_stream, second_stream)
-        ]
+        decoders: list[Decoder[None]] = [Decoder(each) for each in (first_stream, second_stream)]
         counts = [0, 0]
         for packets in zip(first.demux(first_stream), second.demux(second_stream), strict=True):
             for i, packet in enumerate(packets):

@@ -1,7 +1,9 @@
 """A camera over RTSP, played by a server that speaks just enough of it."""
 
 import base64
+import itertools
 import socketserver
+import statistics
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -10,7 +12,7 @@ from pathlib import Path
 import av
 import pytest
 
-from appliance.clock import Clock
+from appliance.clock import Clock, SystemClock
 from appliance.video.errors import VideoError
 from appliance.video.reader import VideoReader
 from appliance.video.source import Item, SourceOptions
@@ -42,7 +44,8 @@ def split(data: bytes, start: int, length_size: int, count: int | None = None) -
 class Camera(socketserver.ThreadingTCPServer):
     """Sends one clip over the connection of the request (RFC 7826, 14), then hangs up.
 
-    With `frozen` it sends nothing after the clip until the server is closed.
+    With `frozen` it sends nothing after the clip until the server is closed; `step_s` is the time
+    from one picture to the next.
     """
 
     daemon_threads = True
@@ -50,6 +53,7 @@ class Camera(socketserver.ThreadingTCPServer):
     def __init__(self, clip: Path) -> None:
         super().__init__(("127.0.0.1", 0), Conversation)
         self.frozen = False
+        self.step_s = 0.0
         self.closing = threading.Event()
         self.transports: list[str] = []
         with av.open(str(clip)) as container:
@@ -103,6 +107,7 @@ class Conversation(socketserver.StreamRequestHandler):
     def _play(self, camera: Camera) -> None:
         sequence = 0
         for seconds, units in camera.units:
+            camera.closing.wait(camera.step_s)
             for unit in units:
                 # The mark says that the picture is complete (RFC 6184, 5.1).
                 kind = 96 | (0x80 if unit is units[-1] else 0)
@@ -153,10 +158,23 @@ def test_frames_of_a_camera_come_in_order_until_it_hangs_up(
     items, said = read_until_error(camera.address, clock)
     frames = [item for item in items if isinstance(item, Frame)]
     assert [number_of(frame.image) for frame in frames] == list(range(24))
-    assert [frame.at_s for frame in frames] == pytest.approx([i / 25 for i in range(24)], abs=1e-4)
-    assert frames[0].captured_at == clock.now()
-    assert frames[20].captured_at == pytest.approx(clock.now() + 0.8)
+    # The clock stands still: all came at once, and none was taken later than it came.
+    assert frames[0].at_s == 0.0
+    assert all(later.at_s > earlier.at_s for earlier, later in itertools.pairwise(frames))
+    assert max(frame.captured_at for frame in frames) <= clock.now() + 0.001 * len(frames)
     assert said == f"{camera.shown}: the stream ended; the camera closed it"
+
+
+def test_frames_of_a_camera_stand_at_the_times_of_its_stamps(
+    camera: Camera, number_of: NumberOf
+) -> None:
+    camera.step_s = 0.04
+    items, _ = read_until_error(camera.address, SystemClock())
+    frames = [item for item in items if isinstance(item, Frame)]
+    assert [number_of(frame.image) for frame in frames] == list(range(24))
+    steps = [later.at_s - earlier.at_s for earlier, later in itertools.pairwise(frames)]
+    # Those that are looked at while it is opened come all at once.
+    assert statistics.median(steps[12:]) == pytest.approx(0.04, abs=0.01)
 
 
 def test_a_camera_that_falls_silent_is_an_error_after_its_last_frame(

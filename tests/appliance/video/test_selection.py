@@ -114,9 +114,9 @@ def test_without_its_first_key_nothing_of_a_connection_is_decoded(clip: Path) ->
 
 def test_how_a_stream_is_made_is_measured_while_it_is_read(clip: Path, clock: Clock) -> None:
     selection = Selection()
-    assert not selection.measured
+    measured = [selection.measured]
     read(clip, clock, selection)
-    assert selection.measured
+    assert [*measured, selection.measured] == [False, True]
     assert selection.structure.units_per_key == 8.0
     assert selection.structure.disposable > 0.1
 
