@@ -1,0 +1,129 @@
+"""One cell of the matrix in a process of its own: `python -m benchmarks.video_cell JSON`.
+
+Prints one line of JSON: a number for each metric, and what the status said.
+"""
+
+import json
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from appliance.observe.log import set_up_logging
+from appliance.observe.processor import core_count
+from benchmarks.video_baselines import loop_of_opencv, process_for_each
+from benchmarks.video_clips import RATE, Format, clip_of
+from benchmarks.video_costs import Costs, measure
+from benchmarks.video_load import percentile, rss_mib
+from benchmarks.video_site import STATE_DIR, Site, Span, counting, looped
+
+DESIGNS = ("daemon", "opencv loop", "process each")
+MAX_LATENCY_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What is measured: a design, cameras, their format; `seconds` long, after `settle_s`."""
+
+    design: str
+    cameras: int
+    format: Format
+    seconds: float
+    settle_s: float
+
+    @property
+    def name(self) -> str:
+        """As the tables have it."""
+        return f"{self.design}, {self.cameras} x {self.format}"
+
+
+def main(text: str) -> None:
+    """Measure a cell and print what was found."""
+    set_up_logging("console", "ERROR")
+    given = json.loads(text)
+    cell = Cell(**{**given, "format": Format(**given["format"])})
+    clip = clip_of(cell.format, STATE_DIR)
+    print(json.dumps(_daemon(cell, clip) if cell.design == "daemon" else _baseline(cell, clip)))
+
+
+def _daemon(cell: Cell, clip: Path) -> dict[str, Any]:
+    cameras = looped(clip, cell.cameras)
+    site = Site(cameras, counting(list(cameras), max_latency_s=MAX_LATENCY_S))
+    callers = min(cell.cameras, core_count())
+    costs = [measure(site.model, clip, callers)]
+    with site:
+        time.sleep(cell.settle_s)
+        span = site.watch(cell.seconds)
+        rss, status = rss_mib(), site.daemon.status()
+    costs.append(measure(site.model, clip, callers))
+    levels: dict[str, int] = {}
+    for camera in status["cameras"].values():
+        levels[camera["level"]] = levels.get(camera["level"], 0) + 1
+    told = {"levels": levels, "short": status["short"], "lanes": span.rates}
+    return {"values": _figures(span, Costs.of(costs), rss), "told": told}
+
+
+def _figures(span: Span, costs: Costs, rss: float) -> dict[str, float]:
+    captured = sum(map(span.captured, span.buckets))
+    left_out = sum(
+        span.rate(lane, name) for lane in span.buckets for name in ("over-budget", "no-key")
+    )
+    decoding = costs.decoding(captured - left_out, captured)
+    cores, results = span.use.cores, sum(span.rates)
+    limit = costs.limit(cores, RATE * len(span.buckets), decoding)
+    ages = [age for lane in span.ages_ms.values() for age in lane]
+    worst = max((percentile(list(lane), 0.95) for lane in span.ages_ms.values()), default=0.0)
+    return {
+        "results": results,
+        "limit": limit,
+        "efficiency": results / limit if limit else 0.0,
+        "p50": percentile(ages, 0.5),
+        "p95": percentile(ages, 0.95),
+        "p99": percentile(ages, 0.99),
+        "worst p95": worst,
+        "fairness": min(span.rates) / max(*span.rates, 1e-9),
+        "least": min(span.rates),
+        "captured": captured,
+        "decoded": captured - left_out,
+        "cpu captured": span.use.own / captured * 1000 if captured else 0.0,
+        "cpu processed": span.use.own / results * 1000 if results else 0.0,
+        "rss": rss,
+        "k": cores,
+        "idle": span.use.idle,
+        "d": costs.decode,
+        "key": costs.key,
+        "c": costs.inference,
+        "o": costs.around,
+        "decode share": costs.decode * captured / (cores * 1000),
+    }
+
+
+def _baseline(cell: Cell, clip: Path) -> dict[str, Any]:
+    run = loop_of_opencv if cell.design == "opencv loop" else process_for_each
+    found = run(clip, cell.cameras, cell.settle_s, cell.seconds)
+    results = sum(found.rates)
+    ages = [age for lane in found.ages_ms for age in lane]
+    values = {
+        "results": results,
+        "p50": percentile(ages, 0.5),
+        "p95": percentile(ages, 0.95),
+        "p99": percentile(ages, 0.99),
+        "worst p95": max(percentile(lane, 0.95) for lane in found.ages_ms),
+        "fairness": min(found.rates) / max(*found.rates, 1e-9),
+        "least": min(found.rates),
+        "cpu processed": found.use.own / results * 1000 if results else 0.0,
+        "rss": found.rss_mib,
+        "k": found.use.cores,
+        "idle": found.use.idle,
+    }
+    return {"values": values, "told": {"lanes": found.rates}}
+
+
+def arguments(cell: Cell) -> str:
+    """What `main` is given for a cell."""
+    return json.dumps(asdict(cell))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

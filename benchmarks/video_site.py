@@ -1,0 +1,148 @@
+"""A daemon with some cameras, for a measurement: its settings, its start, and its figures."""
+
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import yaml
+
+from appliance.clock import SystemClock
+from appliance.daemon import STOP_S, Daemon, model_callers
+from appliance.engine.turn import Turn
+from appliance.inference.catalog import load_catalog, model_cards
+from appliance.inference.models import LoadedModel, Models
+from appliance.inference.store import Store
+from appliance.observe.ages import Ages, Way
+from appliance.pipelines.planning import plan_pipelines
+from appliance.settings import read_settings
+from benchmarks.machine import ROOT
+from benchmarks.video_load import Counters, Use
+from blocks.loading import load_blocks
+
+STATE_DIR = ROOT / ".appliance"
+COUNTING = ROOT / "workflows/people-count.yaml"
+MODEL = "people-ssdlite"
+OnTurn = Callable[[Turn], None]
+
+
+class AllAges(Ages):
+    """Ages that are all remembered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.all: list[tuple[float, Way]] = []
+
+    def add(self, now: float, way: Way) -> None:
+        """As ever, and keep it."""
+        super().add(now, way)
+        self.all.append((now, way))
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What a site did for some time: by lane, how many frames ended where, and how old results
+    were, in ms.
+    """
+
+    use: Use
+    buckets: Mapping[str, Mapping[str, int]]
+    ages_ms: Mapping[str, Sequence[float]]
+
+    def rate(self, lane: str, bucket: str = "processed") -> float:
+        """Frames/s of a lane that ended in a bucket."""
+        return self.buckets[lane].get(bucket, 0) / self.use.wall_s
+
+    def captured(self, lane: str) -> float:
+        """Frames/s that came to a lane and have ended."""
+        return sum(self.buckets[lane].values()) / self.use.wall_s
+
+    @property
+    def rates(self) -> list[float]:
+        """Results/s of each lane."""
+        return [self.rate(lane) for lane in self.buckets]
+
+
+@dataclass
+class Site(AbstractContextManager["Site"]):
+    """A daemon that runs inside the `with`. Cameras by name, pipelines as the settings have them."""
+
+    cameras: Mapping[str, Mapping[str, Any]]
+    pipelines: Mapping[str, Mapping[str, Any]]
+    on_turn: OnTurn | None = None
+    ages: dict[str, AllAges] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="bench-video-", dir=STATE_DIR)
+        folder = Path(self._folder.name)
+        for shared in ("models", "probes"):
+            (folder / shared).symlink_to(STATE_DIR / shared)
+        document = {"version": 1, "cameras": self.cameras, "pipelines": self.pipelines}
+        file = folder / "appliance.yaml"
+        file.write_text(yaml.safe_dump(document), "utf-8")
+        settings, cards = read_settings(file, folder), model_cards(load_catalog())
+        plans = plan_pipelines(settings, load_blocks(), cards)
+        self._models = Models(Store(folder), cards, model_callers(settings, plans))
+        self.daemon = Daemon(
+            settings, plans, SystemClock(), on_turn=self.on_turn, models=self._models
+        )
+        for lane in self.daemon.lanes:
+            lane.ages = self.ages[str(lane.name)] = AllAges()
+
+    def __enter__(self) -> Self:
+        self.daemon.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.daemon.stop(STOP_S)
+        self.daemon.close()
+        self._folder.cleanup()
+
+    @property
+    def model(self) -> LoadedModel:
+        """The detector that all lanes share."""
+        return self._models.detector(MODEL)
+
+    def watch(self, seconds: float, meanwhile: Callable[[], None] = lambda: None) -> Span:
+        """What happens from now on for some seconds, the machine's load included."""
+        before, counters = self._buckets(), Counters.now()
+        until_s = time.monotonic() + seconds
+        meanwhile()
+        time.sleep(max(0.0, until_s - time.monotonic()))
+        now, use = self._buckets(), Counters.now().since(counters)
+        buckets = {
+            lane: {name: count - before[lane].get(name, 0) for name, count in ended.items()}
+            for lane, ended in now.items()
+        }
+        ages = {
+            lane: [way.age_s * 1000 for at_s, way in list(ages.all) if at_s >= counters.wall_s]
+            for lane, ages in self.ages.items()
+        }
+        return Span(use, buckets, ages)
+
+    def _buckets(self) -> dict[str, dict[str, int]]:
+        return {str(lane.name): lane.buckets.snapshot() for lane in self.daemon.lanes}
+
+    def camera(self, name: str) -> Mapping[str, Any]:
+        """The status of one camera."""
+        found: Mapping[str, Any] = self.daemon.status()["cameras"][name]
+        return found
+
+
+def counting(cameras: Sequence[str], **terms: object) -> dict[str, dict[str, Any]]:
+    """One pipeline that counts people on all of them."""
+    return {"count": {"workflow": str(COUNTING), "cameras": list(cameras), **terms}}
+
+
+def looped(clip: Path, count: int) -> dict[str, dict[str, Any]]:
+    """Cameras that send a clip again and again, at its own pace."""
+    return {f"c{number:02}": {"url": str(clip), "loop": True} for number in range(count)}
