@@ -510,8 +510,8 @@ def test_every_key_stands_in_the_shipped_file_and_is_spoken_of() -> None:
     comments = " ".join(re.findall("#(.*)", text))
     for key in keys:
         assert re.search(rf"^#?\s*{key}:", text, re.MULTILINE), f"{key} is not there"
-        above = re.search(rf"^#.*\n{key}:", text, re.MULTILINE)
-        assert above or re.search(rf"\b{key}\b", comments), f"nothing is said of {key}"
+        beside = re.search(rf"^#.*\n{key}:|^#?\s*{key}:[^#\n]*# ", text, re.MULTILINE)
+        assert beside or re.search(rf"\b{key}\b", comments), f"nothing is said of {key}"
 
 
 def test_what_else_a_connection_is_set_to_is_handed_on_with_whole_paths(file: Path) -> None:

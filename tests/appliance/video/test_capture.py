@@ -3,6 +3,7 @@
 import random
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -324,6 +325,25 @@ def test_a_clips_frame_in_real_time_was_taken_when_it_was_due(clip: Path) -> Non
     capture_clip(clip, [lane], clock, Pace.REALTIME)
     assert [each.captured_s for each in lane.timed] == pytest.approx([1000.08, 1000.48])
     assert [each.ready_s for each in lane.timed] == pytest.approx([1000.08, 1000.48])
+
+
+def test_what_comes_in_bursts_is_played_out_and_again_where_it_has_run_dry() -> None:
+    clock, lane = ManualClock(), Lane()
+    # Three frames at once, then three more that come two seconds later than they are due.
+    source = Script(clock, [grey(number) for number in range(6)])
+    source.info = replace(source.info, bursts=True)
+    pauses = {3: lambda: clock.wait(threading.Event(), 2.04)}
+    lane.thread.start()
+    played: list[float] = []
+
+    def note(timed: Timed) -> None:
+        played.append(timed.ready_s)
+
+    lane.mailbox.put = note  # type: ignore[method-assign]  # each is to be seen
+    capture(Interrupted(source, pauses), [lane.mailbox], lane.stop, clock, Pace.REALTIME)
+    lane.join()
+    steps = [0.0, 0.04, 0.08, 2.12, 2.16, 2.2]
+    assert played == pytest.approx([1000.0 + step for step in steps])
 
 
 def test_lanes_of_one_camera_have_rules_of_their_own() -> None:
