@@ -40,6 +40,7 @@ from appliance.supervisor import Supervisor, Task
 from appliance.video.admission import Admission
 from appliance.video.camera import Camera
 from appliance.video.capture import Pace
+from appliance.video.decode_turns import DecodeTurns
 from appliance.video.mailbox import Mailbox
 from appliance.video.motion import MotionGate, MotionSettings
 from appliance.video.source import Opened, SourceOptions
@@ -57,6 +58,8 @@ WRITER, DELIVERIES, LAST_TURNS, LANES, CAMERAS = range(5)
 DRAIN_S = 0.6
 STOP_S = 1.8
 LOOK_S = 0.02
+# One more than there are cores: a lane that is between two steps leaves none of them idle.
+SPARE_PERMITS = 1
 
 
 class Daemon:
@@ -94,8 +97,9 @@ class Daemon:
         cards, callers = model_cards(load_catalog()), model_callers(settings, plans)
         self._models = models or Models(Store(settings.state_dir), cards, callers)
         self._began_s = clock.monotonic()
+        self._turns = DecodeTurns(core_count())
         self._cameras = {name: self._camera(name) for name in settings.cameras}
-        self._permits = Permits(core_count(), clock)
+        self._permits = Permits(core_count() + SPARE_PERMITS, clock)
         self._lane_tasks: list[Task] = []
         self._hanging: list[str] = []
         self._history = History()
@@ -275,6 +279,7 @@ class Daemon:
             options=options,
             chance=random.random,
             start=partial(self._supervisor.start, restart=False, rank=CAMERAS),
+            turns=self._turns,
         )
 
     def _lane(self, pipeline: str, camera: str, run: Run, on_turn: OnTurn | None) -> Lane:

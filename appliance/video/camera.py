@@ -13,6 +13,7 @@ from appliance.observe.bursts import Bursts
 from appliance.video.backoff import BackOff
 from appliance.video.capture import Pace, capture
 from appliance.video.capture_time import CaptureTime
+from appliance.video.decode_turns import DecodeTurns
 from appliance.video.errors import VideoError
 from appliance.video.gauge import FROZEN_S, Gauge
 from appliance.video.hardware import HardwareChoice
@@ -64,7 +65,8 @@ class Camera:
 
     `loop` runs on one supervised thread, and ends when the source has ended or at the stop: a
     source that fails is opened again, for ever; its time and its numbers go on where they were.
-    `chance` gives numbers from 0 to 1, for the pauses between; `start` starts a further thread.
+    `chance` gives numbers from 0 to 1, for the pauses between; `start` starts a further thread,
+    and `turns` are those in which all cameras decode.
     """
 
     def __init__(  # noqa: PLR0913 - a camera is given all that it meets
@@ -77,7 +79,9 @@ class Camera:
         options: SourceOptions = SourceOptions(),  # noqa: B008 - frozen
         chance: Callable[[], float] = lambda: 1.0,
         start: Start | None = None,
+        turns: DecodeTurns | None = None,
     ) -> None:
+        self._turns = turns
         self._start = start
         self.name = name
         self.mailboxes: list[Mailbox] = []
@@ -238,6 +242,7 @@ class Camera:
                 selection=self.selection,
                 hardware=self._hardware,
                 start=self._start,
+                turns=self._turns,
                 taken=self._taken,
                 begin_s=self._next_s,
                 begin_sequence=self._captured,

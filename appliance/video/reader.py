@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from types import TracebackType
 from typing import Self
 
@@ -76,6 +77,7 @@ class VideoReader:
             )
         else:
             self._line = ClipLine(clock, 1 / (self.info.rate or DEFAULT_RATE), resume.begin_s)
+        self._turns = resume.turns or nullcontext()
         self._sender = SenderTime()
         self.gauge = Gauge(clock.monotonic())
         # When the last frame given was taken, on the clock's monotonic line.
@@ -205,7 +207,8 @@ class VideoReader:
         self, packet: "av.Packet[VideoStream]", captured: Captured | None, now: float
     ) -> list[Decoded[Captured | None] | Undecodable]:
         begun_s = self._clock.cpu_s()
-        results = self._decoder.decode(packet, captured)
+        with self._turns:
+            results = self._decoder.decode(packet, captured)
         cost_s = self._clock.cpu_s() - begun_s
         self.gauge.decoded(now, cost_s, self._clock.monotonic() - now)
         if self._selection is not None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from appliance.video.capture_time import CaptureTime
+from appliance.video.decode_turns import DecodeTurns
 from appliance.video.gauge import Gauge
 from appliance.video.hardware import HardwareChoice
 from appliance.video.selection import Selection
@@ -46,15 +47,17 @@ class Resume:
     """Where the connections of a camera before this one left off.
 
     `times`, `selection` and `hardware` are those of the camera; a source without them has its own
-    line, and decodes everything in software. `start` starts a further thread, which low latency
-    takes. `taken` are the names already taken of a watched folder. `begin_s` is the `at_s` at which
-    a clip begins, `begin_sequence` the number of the first frame. A camera whose pictures are all
-    the same for longer than `frozen_limit_s` has failed.
+    line, and decodes everything in software. `turns` are those in which all cameras decode. `start`
+    starts a further thread, which low latency takes. `taken` are the names already taken of a
+    watched folder. `begin_s` is the `at_s` at which a clip begins, `begin_sequence` the number of
+    the first frame. A camera whose pictures are all the same for longer than `frozen_limit_s` has
+    failed.
     """
 
     times: CaptureTime | None = None
     selection: Selection | None = None
     hardware: HardwareChoice | None = None
+    turns: DecodeTurns | None = None
     start: Start | None = None
     taken: set[str] | None = None
     begin_s: float = 0.0
