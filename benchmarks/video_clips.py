@@ -68,7 +68,7 @@ def _encode(source: Path, wanted: Format, frames: int, path: Path) -> None:
 def _stream(made: Any, wanted: Format) -> Any:
     encoder, preset = _ENCODERS[wanted.codec]
     exact = f"keyint={KEY_EVERY}:min-keyint={KEY_EVERY}:scenecut=0:bframes={wanted.b_frames}"
-    exact += ":open-gop=0:b-adapt=0"
+    exact += ":open-gop=0:b-adapt=0:b-pyramid=0"
     if wanted.codec == "h265":
         options = {"preset": preset, "x265-params": f"{exact}:log-level=-1"}
     else:

@@ -23,9 +23,13 @@ _IMAGES = 25
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """CPU time in ms: `decode` and `key` of a unit, nothing else running; `inference` of the
-    session alone with as many callers as there are cores; `around` of the pixels before it and the
-    boxes after it, of a picture that was not looked at before.
+    """What is done costs by itself, in ms of CPU time.
+
+    Attributes:
+        decode: A unit of the stream, demuxed and decoded.
+        key: The same for key frames, all others being demuxed only.
+        inference: The session alone, with as many callers as there will be.
+        around: The pixels before it and the boxes after it, of a picture not looked at before.
     """
 
     decode: float

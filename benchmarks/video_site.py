@@ -13,7 +13,6 @@ import yaml
 
 from appliance.clock import SystemClock
 from appliance.daemon import STOP_S, Daemon, model_callers
-from appliance.engine.turn import Turn
 from appliance.inference.catalog import load_catalog, model_cards
 from appliance.inference.models import LoadedModel, Models
 from appliance.inference.store import Store
@@ -21,13 +20,13 @@ from appliance.observe.ages import Ages, Way
 from appliance.pipelines.planning import plan_pipelines
 from appliance.settings import read_settings
 from benchmarks.machine import ROOT
+from benchmarks.video_blocks import PERMITS, blocks_of_bench
 from benchmarks.video_load import Counters, Use
 from blocks.loading import load_blocks
 
 STATE_DIR = ROOT / ".appliance"
 COUNTING = ROOT / "workflows/people-count.yaml"
 MODEL = "people-ssdlite"
-OnTurn = Callable[[Turn], None]
 
 
 class AllAges(Ages):
@@ -45,9 +44,7 @@ class AllAges(Ages):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What a site did for some time: by lane, how many frames ended where, and how old results
-    were, in ms.
-    """
+    """What a site did: by lane, how many frames ended where, and ages of results, in ms."""
 
     use: Use
     buckets: Mapping[str, Mapping[str, int]]
@@ -69,11 +66,14 @@ class Span:
 
 @dataclass
 class Site(AbstractContextManager["Site"]):
-    """A daemon that runs inside the `with`. Cameras by name, pipelines as the settings have them."""
+    """A daemon that runs inside the `with`; cameras and pipelines are those of its settings.
+
+    `workflows` are texts that pipelines name as files.
+    """
 
     cameras: Mapping[str, Mapping[str, Any]]
     pipelines: Mapping[str, Mapping[str, Any]]
-    on_turn: OnTurn | None = None
+    workflows: Mapping[str, str] = field(default_factory=dict)
     ages: dict[str, AllAges] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -82,14 +82,15 @@ class Site(AbstractContextManager["Site"]):
         for shared in ("models", "probes"):
             (folder / shared).symlink_to(STATE_DIR / shared)
         document = {"version": 1, "cameras": self.cameras, "pipelines": self.pipelines}
+        for name, text in self.workflows.items():
+            (folder / name).write_text(text, "utf-8")
         file = folder / "appliance.yaml"
         file.write_text(yaml.safe_dump(document), "utf-8")
         settings, cards = read_settings(file, folder), model_cards(load_catalog())
-        plans = plan_pipelines(settings, load_blocks(), cards)
+        plans = plan_pipelines(settings, load_blocks() | blocks_of_bench(), cards)
         self._models = Models(Store(folder), cards, model_callers(settings, plans))
-        self.daemon = Daemon(
-            settings, plans, SystemClock(), on_turn=self.on_turn, models=self._models
-        )
+        self.daemon = Daemon(settings, plans, SystemClock(), models=self._models)
+        PERMITS.append(self.daemon._permits)  # noqa: SLF001 - no block is given them yet
         for lane in self.daemon.lanes:
             lane.ages = self.ages[str(lane.name)] = AllAges()
 
