@@ -1,5 +1,7 @@
 """Models on onnxruntime, for real."""
 
+import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,7 +9,14 @@ import numpy as np
 import pytest
 
 from appliance.inference.catalog import load_catalog
-from appliance.inference.session import CPU, OPENVINO, Session, available_providers, cores
+from appliance.inference.session import (
+    CPU,
+    NICENESS,
+    OPENVINO,
+    Session,
+    available_providers,
+    cores,
+)
 from appliance.inference.store import Store
 
 
@@ -59,3 +68,15 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.onnx").write_bytes(b"no model")
     with pytest.raises(Exception, match=r"x\.onnx"):
         Session(tmp_path / "x.onnx", CPU)
+
+
+@pytest.mark.network
+@pytest.mark.skipif(OPENVINO not in available_providers(), reason="needs OpenVINO")
+def test_the_threads_of_a_model_let_others_go_first(model: Path) -> None:
+    before = {int(task.name) for task in Path("/proc/self/task").iterdir()}
+    session = Session(model, OPENVINO, callers=2)
+    session.run(np.zeros((1, 3, 300, 300), np.float32))
+    made = {int(task.name) for task in Path("/proc/self/task").iterdir()} - before
+    assert made
+    assert {os.getpriority(os.PRIO_PROCESS, task) for task in made} == {NICENESS}
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == 0

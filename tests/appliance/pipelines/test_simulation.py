@@ -18,7 +18,7 @@ MAX_LATENCY_S = 0.5
 
 
 def site(count: int, **settings: object) -> list[CameraPlan]:
-    return [CameraPlan(f"c{number:02}", **settings) for number in range(count)]  # type: ignore[arg-type]
+    return [CameraPlan(f"c{number:02}", **settings) for number in range(count)]  # type: ignore[arg-type]  # passed on
 
 
 def key_rate(plan: CameraPlan) -> float:
@@ -161,7 +161,7 @@ def test_ten_seconds_after_a_load_has_gone_all_is_decoded_again(
 ) -> None:
     plans = site(8, unit_s=0.0047)
 
-    run = Simulation(plans, **LOADS[name]).run(150.0)  # type: ignore[arg-type]
+    run = Simulation(plans, **LOADS[name]).run(150.0)  # type: ignore[arg-type]  # passed on
 
     assert run.age(0.95, SETTLED_S, 60.0) <= MAX_LATENCY_S
     assert run.age(0.95, 70.0, 120.0) <= MAX_LATENCY_S or run.short(70.0, 120.0) > 0.5
