@@ -61,7 +61,9 @@ def _daemon(cell: Cell, clip: Path) -> dict[str, Any]:
     for camera in status["cameras"].values():
         levels[camera["level"]] = levels.get(camera["level"], 0) + 1
     told = {"levels": levels, "short": status["short"], "lanes": span.rates}
-    return {"values": _figures(span, Costs.of(costs), rss), "told": told}
+    values = _figures(span, Costs.of(costs), rss)
+    values["told short"] = float("decoding is short" in status["short"])
+    return {"values": values, "told": told}
 
 
 def _figures(span: Span, costs: Costs, rss: float) -> dict[str, float]:
