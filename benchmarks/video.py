@@ -163,8 +163,8 @@ def _round(
         _say(name)
         if isinstance(each, Cell):
             found = _child("benchmarks.video_cell", arguments(each))
-            said = [str(found["told"].get("levels", "")), found["told"].get("short", "")]
-            told.setdefault(name, Counter())["; ".join(filter(None, said))] += 1
+            if found["told"]:
+                told.setdefault(name, Counter())[found["told"]] += 1
         else:
             found = _child("benchmarks.video_scenarios", each, str(seconds))
         taken[name] = found["values"]

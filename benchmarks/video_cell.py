@@ -1,11 +1,12 @@
 """One cell of the matrix in a process of its own: `python -m benchmarks.video_cell JSON`.
 
-Prints one line of JSON: a number for each metric, and what the status said.
+Prints one line of JSON: a number for each metric, and in words what the status said.
 """
 
 import json
 import sys
 import time
+from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -57,10 +58,9 @@ def _daemon(cell: Cell, clip: Path) -> dict[str, Any]:
         span = site.watch(cell.seconds)
         rss, status = rss_mib(), site.daemon.status()
     costs.append(measure(site.model, clip, callers))
-    levels: dict[str, int] = {}
-    for camera in status["cameras"].values():
-        levels[camera["level"]] = levels.get(camera["level"], 0) + 1
-    told = {"levels": levels, "short": status["short"], "lanes": span.rates}
+    levels = Counter(camera["level"] for camera in status["cameras"].values())
+    words = ", ".join(f"{count} x {level}" for level, count in levels.most_common())
+    told = "; ".join(filter(None, [words, status["short"]]))
     values = _figures(span, Costs.of(costs), rss)
     values["told short"] = float("decoding is short" in status["short"])
     return {"values": values, "told": told}
@@ -119,7 +119,7 @@ def _baseline(cell: Cell, clip: Path) -> dict[str, Any]:
         "k": found.use.cores,
         "idle": found.use.idle,
     }
-    return {"values": values, "told": {"lanes": found.rates}}
+    return {"values": values, "told": ""}
 
 
 def arguments(cell: Cell) -> str:
