@@ -30,6 +30,7 @@ from appliance.settings import Settings, settings_for_run
 from appliance.video.capture import Pace
 from appliance.video.planes import image_of
 from appliance.video.reader import VideoReader
+from appliance.video.sources import open_first
 from benchmarks.harness import Benchmark, Options, Variant, main
 from benchmarks.machine import ROOT
 from benchmarks.samples import Goal, Values
@@ -113,14 +114,14 @@ class Stopwatch:
 def by_daemon(settings: Settings, plans: Mapping[str, Plan], frames: int) -> Values:
     """As `appliance run --fast` does without --output."""
     clock, watch = SystemClock(), Stopwatch(frames)
-    with VideoReader(settings.cameras[CAMERA].url, CAMERA, clock) as reader:
-        daemon = Daemon(settings, plans, clock, pace=Pace.FAST, on_turn=watch.seen)
-        try:
-            daemon.start({CAMERA: reader})
-            watch.enough.wait(LONGEST_S)
-        finally:
-            daemon.stop(STOP_S)
-            daemon.close()
+    first = open_first(settings.cameras[CAMERA].url, CAMERA, clock, threading.Event())
+    daemon = Daemon(settings, plans, clock, pace=Pace.FAST, on_turn=watch.seen)
+    try:
+        daemon.start({CAMERA: first})
+        watch.enough.wait(LONGEST_S)
+    finally:
+        daemon.stop(STOP_S)
+        daemon.close()
     return watch.values()
 
 

@@ -14,7 +14,7 @@ CPU = "CPUExecutionProvider"
 OPENVINO = "OpenVINOExecutionProvider"
 _ERRORS_ONLY = 3
 # About a third of the processor time of others that are ready to run.
-NICENESS = 5
+NICENESS, NICEST = 5, 19
 
 Shape = tuple[int | str, ...]
 
@@ -64,9 +64,10 @@ class Session:
         Decoding is short work, and late frames are of no use; a model that is interrupted loses
         nothing.
         """
+        niceness = min(os.getpriority(os.PRIO_PROCESS, 0) + NICENESS, NICEST)
         for thread in _native_threads() - self._others:
             with suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, thread, NICENESS)
+                os.setpriority(os.PRIO_PROCESS, thread, niceness)
 
     @property
     def input_shape(self) -> Shape:
