@@ -165,6 +165,12 @@ class ByteTrack:
         self._now_s = frame.at_s
         return Tracked(found[tracker_id > UNCONFIRMED])
 
+    @property
+    def awake_until(self) -> float | None:
+        """Until when some confirmed track is not forgotten, in `at_s`; None without one."""
+        seen_s = self._tracks.seen_s[self._tracks.tracker_id > UNCONFIRMED]
+        return float(seen_s.max()) + self._manifest.lost_s if len(seen_s) else None
+
     def _expected(self, now_s: float) -> Tracks:
         """The tracks that are not forgotten, where they should be by now."""
         tracks = self._tracks[now_s - self._tracks.seen_s <= self._manifest.lost_s]

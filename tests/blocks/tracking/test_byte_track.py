@@ -161,3 +161,22 @@ def test_frames_without_anybody_are_nothing_special(frame_at: FrameAt) -> None:
 def test_bars_in_falling_order_are_refused() -> None:
     with pytest.raises(ValidationError, match=r"low \(0.1\), high \(0.7\) and start \(0.6\)"):
         ByteTrackManifest(high=0.7)
+
+
+def test_it_stays_awake_until_its_last_track_would_be_forgotten(frame_at: FrameAt) -> None:
+    block = tracker(lost_s=2.0)
+    assert block.awake_until is None
+    block.run(frame_at(1.0), walker(100))
+    assert block.awake_until == 3.0
+    block.run(frame_at(1.5), walker(110))
+    assert block.awake_until == 3.5
+    block.run(frame_at(3.0), Detections.empty())
+    assert block.awake_until == 3.5
+    block.run(frame_at(3.6), Detections.empty())
+    assert block.awake_until is None
+
+
+def test_a_flicker_keeps_nothing_awake(frame_at: FrameAt) -> None:
+    block = tracker()
+    block.run(frame_at(0.0), walker(100, 0.5))
+    assert block.awake_until is None
