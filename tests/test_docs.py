@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import cv2
 import pytest
@@ -13,7 +14,15 @@ from appliance.clock import SystemClock
 from appliance.engine.errors import DefinitionError
 from appliance.engine.plan import load_plan
 from appliance.inference.store import Store
+from appliance.observe.buckets import MEANINGS
 from appliance.pipeline import Pipeline
+from appliance.settings import (
+    CameraSettings,
+    MotionGateSettings,
+    PipelineSettings,
+    read_settings,
+)
+from appliance.video import backoff, camera, capture_time, gauge, probe_report
 from appliance.video.reader import VideoReader
 from blocks.block import BlockType
 from blocks.data import Frame
@@ -23,6 +32,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # Its workflows use each other, and are run by a test of their own: test_workflow_language.py.
 LANGUAGE = ROOT / "docs" / "workflow-language.md"
+CAMERAS = ROOT / "docs" / "cameras.md"
 # Invented for the page that explains how a block is written.
 INVENTED = {"brightness@1"}
 
@@ -128,3 +138,75 @@ def test_what_the_page_on_python_shows_runs(
     pipeline = notebook["pipeline"]
     assert isinstance(pipeline, Pipeline)
     assert pipeline.status()["state"] == "ended"
+
+
+def rows(page: Path) -> dict[str, list[str]]:
+    """The rows of the tables that begin with a name in backticks: the other cells, by name."""
+    found = re.findall(r"^\| `([^`]+)` \|(.*)\|$", page.read_text(), re.M)
+    return {name: [cell.strip() for cell in cells.split("|")] for name, cells in found}
+
+
+def test_the_settings_of_cameras_that_are_shown_are_valid(tmp_path: Path) -> None:
+    cameras, pipelines = code_blocks(CAMERAS, "yaml")
+    secrets = re.findall(r"!secret (\w+)", cameras)
+    (tmp_path / "secrets.yaml").write_text(
+        "".join(f"{name}: rtsp://camera/{name}\n" for name in secrets)
+    )
+    file = tmp_path / "appliance.yaml"
+    file.write_text(f"version: 1\n{cameras}{pipelines}")
+    settings = read_settings(file)
+    assert len(settings.cameras) == 10
+    assert settings.cameras["hall"].url == "rtsp://camera/hall_url"
+    assert settings.pipelines["access"].max_latency_s == 0.3
+    assert settings.pipelines["parking"].motion_gate is not None
+
+
+@pytest.mark.parametrize("of", [CameraSettings, PipelineSettings, MotionGateSettings])
+def test_every_key_of_cameras_and_of_pacing_is_explained_with_its_default(
+    of: type[CameraSettings | PipelineSettings | MotionGateSettings],
+) -> None:
+    explained = rows(CAMERAS)
+    for name, field in of.model_fields.items():
+        if name in ("workflow", "cameras", "inputs"):
+            continue
+        given = field.get_default(call_default_factory=True) if not field.is_required() else None
+        words = {None: "", True: "`true`", False: "`false`", (): "`[]`"}
+        number = isinstance(given, float)
+        shown = f"`{given:g}`" if number else words.get(given, f"`{given}`")
+        assert explained[name][0] == shown, name
+
+
+def test_the_buckets_of_frames_are_those_that_the_daemon_counts() -> None:
+    told = {name: cells[0] for name, cells in rows(CAMERAS).items() if name in MEANINGS}
+    assert told == dict(MEANINGS)
+
+
+def test_the_states_of_cameras_are_all_explained() -> None:
+    assert set(get_args(camera.State)) <= set(rows(CAMERAS))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        f"pause is {backoff.FIRST_S:g} s",
+        f"up to {backoff.LONGEST_S:g} s",
+        f"After {backoff.GOOD_AFTER_S:g} s of reading",
+        f"nothing came for {gauge.SILENT_S:g} s",
+        f"all pictures of the last {gauge.FROZEN_S:g} s are the same",
+        f"After {camera.REOPEN_FROZEN_S:g} s it is opened anew",
+        f"From {gauge.DAMAGED_SHARE * 100:g} % on",
+        f"Told for {camera.JUMP_TOLD_S:g} s",
+        f"0 to {capture_time.SENDER_LAG_S:g} s behind",
+        f"by more than {capture_time.WALL_STEP_S:g} s",
+    ],
+)
+def test_the_times_that_the_page_on_cameras_names_are_those_of_the_code(said: str) -> None:
+    assert said in CAMERAS.read_text()
+
+
+def test_the_report_of_a_probe_has_the_lines_that_are_shown() -> None:
+    shown = next(text for text in code_blocks(CAMERAS, "console") if "cameras probe" in text)
+    labels = re.findall(r"^  ([a-z]+(?: [a-z]+)?)  +\S", shown, re.M)
+    source = Path(probe_report.__file__).read_text()
+    assert len(labels) == 11
+    assert [label for label in labels if f'"{label}": ' not in source] == []
