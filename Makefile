@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest
 WORKERS ?= 2
 
-.PHONY: demo test test-long setup check generated lock bench-% python parts clean
+.PHONY: demo test test-long soak setup check generated lock bench-% python parts clean
 
 # Through the environment: a file's name may hold quotes, and is no part of a command.
 export SOURCE
@@ -18,6 +18,10 @@ test: $(VENV)/.dev parts  ## Set up what the tests need and run them all
 
 test-long: $(VENV)/.dev parts  ## Also the tests that take minutes
 	$(PYTEST) -n $(WORKERS)
+
+MINUTES ?= 10
+soak: $(VENV)/.dev parts  ## Cameras of all kinds with random faults, for MINUTES=10
+	$(BIN)/python -m tests.cameras.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 setup: $(VENV)/.dev  ## A virtual environment with everything for development
 

@@ -86,8 +86,12 @@ class BadServer(Serving):
     def _answer(self, connection: socket.socket) -> None:
         self.accepted += 1
         chance = random.Random(self.accepted)
-        if self.fault == "mute":
-            self._closing.wait()
+        connection.settimeout(0.2)
+        while self.fault == "mute" and not self._closing.is_set():
+            # Until the client has gone: else each try would leave a thread and a socket behind.
+            with contextlib.suppress(TimeoutError):
+                if not connection.recv(4096):
+                    return
         with contextlib.suppress(OSError):
             while self.fault == "garbage" and not self._closing.wait(0.01):
                 connection.sendall(chance.randbytes(1000))

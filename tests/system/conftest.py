@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from appliance.inference.store import Store
+from tests.cameras.camera import rtsp_camera, rtsp_server
 from tests.mosquitto_broker import mosquitto
 from tests.system.processes import PATIENCE_S, Appliance
 
-__all__ = ["mosquitto"]
+__all__ = ["mosquitto", "rtsp_camera", "rtsp_server"]
 
 
 @pytest.fixture
