@@ -3,6 +3,7 @@
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any, NamedTuple
 
@@ -14,9 +15,12 @@ from blocks.data import Frame, Image
 from blocks.loading import blocks_in
 from tests.cameras.clips import read_number
 
-# What came, by camera: when it lay in the lane's hands (monotonic), its `at_s`, and its number.
-Handed = tuple[float, float, int | None]
+# What came, by camera: when it lay in the lane's hands (monotonic), its `at_s`, and when it was
+# sent, where the camera tells.
+Handed = tuple[float, float, float | None]
 HANDED: dict[str, list[Handed]] = defaultdict(list)
+# When a camera last sent the picture of a number; asked at once, since clips begin again.
+SENT: dict[str, Callable[[int], float | None]] = {}
 # Those of the daemon that runs: what a block that waits gives back.
 PERMITS: list[Permits] = []
 
@@ -39,13 +43,14 @@ class Note:
 
     def __init__(self, manifest: NotedManifest, origin: Origin) -> None:
         self._read = manifest.read
-        self._handed = HANDED[origin.camera]
+        self._camera = origin.camera
 
     def run(self, frame: Frame, image: Image) -> Noted:
         """One frame."""
         now = time.monotonic()
         number = read_number(image) if self._read else None
-        self._handed.append((now, frame.at_s, number))
+        sent_s = None if number is None else SENT[self._camera](number)
+        HANDED[self._camera].append((now, frame.at_s, sent_s))
         return Noted(frame.sequence)
 
 

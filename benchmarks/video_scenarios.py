@@ -19,11 +19,11 @@ import numpy as np
 from appliance.observe.log import set_up_logging
 from benchmarks import video_skipping
 from benchmarks.samples import Goal, Rounds, Series, Values
-from benchmarks.video_blocks import HANDED, NOTING, WAITING
+from benchmarks.video_blocks import HANDED, NOTING, SENT, WAITING
 from benchmarks.video_clips import RATE, Format, clip_of
 from benchmarks.video_load import percentile
 from benchmarks.video_site import STATE_DIR, Site, counting, looped
-from tests.cameras.camera import RtspCamera, RtspServer
+from tests.cameras.camera import RtspServer
 from tests.cameras.clips import ClipSpec, read_number
 
 SETTLE_S = 6.0
@@ -70,16 +70,17 @@ def _latency(seconds: float, *, low: bool) -> Values:
     with _server() as server:
         camera = server.add("gate", ClipSpec(width=1280, height=720, rate=30, scene="moving"))
         cameras = {"gate": {"url": camera.url(), "low_latency": low, "transport": "tcp"}}
+        SENT["gate"] = camera.sent_s
         with Site(cameras, **_noting(["gate"], read=True)):
             time.sleep(SETTLE_S)
             since_s = time.monotonic()
             time.sleep(seconds)
-        return _ages(camera, [(at, n) for at, _, n in HANDED["gate"] if at > since_s])
+        return _ages([(at, sent_s) for at, _, sent_s in HANDED["gate"] if at > since_s])
 
 
 def _latency_of_opencv(seconds: float) -> Values:
     """The plain loop that one would write."""
-    handed: list[tuple[float, int | None]] = []
+    handed: list[tuple[float, float | None]] = []
     with _server() as server:
         camera = server.add("gate", ClipSpec(width=1280, height=720, rate=30, scene="moving"))
         capture = cv2.VideoCapture(camera.url(), cv2.CAP_FFMPEG)
@@ -88,17 +89,14 @@ def _latency_of_opencv(seconds: float) -> Values:
             fits, pixels = capture.read()
             now = time.monotonic()
             if fits and now > since_s:
-                handed.append((now, read_number(np.asarray(pixels, np.uint8))))
+                number = read_number(np.asarray(pixels, np.uint8))
+                handed.append((now, None if number is None else camera.sent_s(number)))
         capture.release()
-        return _ages(camera, handed)
+        return _ages(handed)
 
 
-def _ages(camera: RtspCamera, handed: Sequence[tuple[float, int | None]]) -> Values:
-    ages = [
-        (at - sent_s) * 1000
-        for at, number in handed
-        if number is not None and (sent_s := camera.sent_s(number)) is not None
-    ]
+def _ages(handed: Sequence[tuple[float, float | None]]) -> Values:
+    ages = [(at - sent_s) * 1000 for at, sent_s in handed if sent_s is not None]
     if not ages:
         raise RuntimeError("no frame came whose number can be read")
     return {"p50": percentile(ages, 0.5), "p95": percentile(ages, 0.95)}
