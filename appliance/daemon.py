@@ -45,7 +45,7 @@ from appliance.video.mailbox import Mailbox
 from appliance.video.motion import MotionGate, MotionSettings
 from appliance.video.source import Opened, SourceOptions
 from appliance.video.steering import Steering
-from blocks.block import Origin
+from blocks.block import Host, Origin
 from blocks.data import Image
 
 log = structlog.get_logger(__name__)
@@ -103,6 +103,7 @@ class Daemon:
         self._lane_tasks: list[Task] = []
         self._hanging: list[str] = []
         self._history = History()
+        self._host = _Lent(self._models, self._permits)
         self._steering = Steering(self._cameras.values(), clock, core_count(), self._sample)
         # Before the outbox is opened, so that a workflow that cannot start leaves no lock behind.
         runs = list(self._runs(plans, pictures=pictures))
@@ -248,7 +249,7 @@ class Daemon:
             for camera in pipeline.cameras:
                 origin = Origin(plan.name, name, camera, "")
                 timer = self._clock.monotonic
-                run = plan.start(pipeline.inputs, self._models, origin, timer, taken, shared=shared)
+                run = plan.start(pipeline.inputs, self._host, origin, timer, taken, shared=shared)
                 found.append((name, camera, run))
         return found
 
@@ -257,7 +258,7 @@ class Daemon:
         if not plan.shared:
             return None
         inputs, origin = self._settings.pipelines[name].inputs, Origin(plan.name, name, "*", "")
-        return plan.share(inputs, self._models, origin, threading.Lock())
+        return plan.share(inputs, self._host, origin, threading.Lock())
 
     def _camera(self, name: str) -> Camera:
         given = self._settings.cameras[name]
@@ -341,6 +342,14 @@ def model_callers(settings: Settings, plans: Mapping[str, Plan]) -> Mapping[str,
         models = {need.name for need in plan.needs(pipeline.inputs) if need.kind == "model"}
         callers.update(dict.fromkeys(models, len(pipeline.cameras)))
     return callers
+
+
+class _Lent:
+    """What blocks are lent: the models, and their lane's permit to give back for a while."""
+
+    def __init__(self, models: Host, permits: Permits) -> None:
+        self.detector = models.detector
+        self.waiting = permits.waiting
 
 
 def _gate(given: MotionGateSettings | None) -> MotionGate | None:

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -114,6 +114,10 @@ class Say:
 
 class NoModels:
     """A host for workflows without models."""
+
+    def waiting(self) -> AbstractContextManager[None]:
+        """Nobody waits for anything."""
+        return nullcontext()
 
     def detector(self, model: str) -> Detector:
         """Refuse."""

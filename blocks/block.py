@@ -7,6 +7,7 @@ outputs the fields of what `run` returns; `@block` reads them, and the engine ch
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from types import UnionType
 from typing import (
@@ -111,6 +112,13 @@ class Host(Protocol):
 
     def detector(self, model: str) -> Detector:
         """The detection model of that name. Raises LookupError with a sentence if there is none."""
+        ...
+
+    def waiting(self) -> AbstractContextManager[None]:
+        """For a block that waits for something outside, as for a model on another machine.
+
+        Inside of `with host.waiting():` others may compute in its place. There it must not.
+        """
         ...
 
 

@@ -3,7 +3,7 @@
 Units: pixels of the frame for coordinates, x to the right and y downward; seconds for time.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal, Self
@@ -142,6 +142,12 @@ class Image:
         return np.asarray(cv2.transform(merged, transform), np.uint8)
 
 
+def _frozen(array: NDArray[Any]) -> NDArray[Any]:
+    """An array that nobody else has, or a view of one that is read-only."""
+    array.flags.writeable = False
+    return array
+
+
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:
     view = array.view()
     view.flags.writeable = False
@@ -227,6 +233,9 @@ class Columns:
         return f"Columns({', '.join(f'{n}={kind.__name__}' for n, kind in self.types.items())})"
 
 
+_COLUMNS = ("xyxy", "confidence", "class_id", "tracker_id", "mask", "keypoints")
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Detections:
     """N boxes found in a frame, as parallel arrays, in the frame's pixels.
@@ -251,7 +260,7 @@ class Detections:
         if self.xyxy.ndim != 2 or self.xyxy.shape[1] != 4:
             raise ValueError(f"boxes are an array of (N, 4), not {self.xyxy.shape}")
         count = len(self.xyxy)
-        for name in ("xyxy", "confidence", "class_id", "tracker_id", "mask", "keypoints"):
+        for name in _COLUMNS:
             column = getattr(self, name)
             if column is not None:
                 object.__setattr__(self, name, _column(name, column, count))
@@ -299,20 +308,28 @@ class Detections:
         return len(self.xyxy)
 
     def __getitem__(self, rows: NDArray[Any] | slice | list[int]) -> Self:
-        return replace(
-            self,
-            xyxy=self.xyxy[rows],
-            confidence=self.confidence[rows],
-            class_id=self.class_id[rows],
-            tracker_id=self.tracker_id[rows],
-            mask=None if self.mask is None else self.mask[rows],
-            keypoints=None if self.keypoints is None else self.keypoints[rows],
-            data={name: column[rows] for name, column in self.data.items()},
-        )
+        columns = {
+            name: None if column is None else _frozen(column[rows])
+            for name, column in self._columns()
+        }
+        data = {name: _frozen(column[rows]) for name, column in self.data.items()}
+        return self._of(columns | {"data": MappingProxyType(data)})
 
     def with_tracker_id(self, tracker_id: NDArray[np.int64]) -> Self:
         """The same boxes with other tracker ids, (N,)."""
-        return replace(self, tracker_id=tracker_id)
+        column = _column("tracker_id", tracker_id, len(self))
+        return self._of(dict(self._columns()) | {"tracker_id": column, "data": self.data})
+
+    def _columns(self) -> Iterator[tuple[str, NDArray[Any] | None]]:
+        return ((name, getattr(self, name)) for name in _COLUMNS)
+
+    @classmethod
+    def _of(cls, values: Mapping[str, Any]) -> Self:
+        """Of columns that are right already: those of detections that were checked when made."""
+        made = object.__new__(cls)
+        for name, value in values.items():
+            object.__setattr__(made, name, value)
+        return made
 
     def seen_from(self, image: Image) -> Self:
         """The same finds, boxes and keypoints, in the pixels of an image cut from the frame.

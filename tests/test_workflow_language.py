@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -70,6 +71,9 @@ class SceneDetector:
 
 class SceneHost:
     """The models that the page names."""
+
+    def waiting(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def detector(self, model: str) -> Detector:
         if model == "helmets":

@@ -34,6 +34,7 @@ while no frame comes do it at their time, here after a minute; the last turn is 
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from textwrap import dedent
 from typing import Any, TypeVar
 
@@ -196,6 +197,10 @@ class FixedHost:
         if model not in self._models:
             raise LookupError(f"there is no model '{model}': give it to the FixedHost of the test")
         return self._models[model]
+
+    def waiting(self) -> AbstractContextManager[None]:
+        """Nothing: in a test nobody else waits for the processor."""
+        return nullcontext()
 
 
 def make(

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -73,6 +74,10 @@ class Models:
             if model not in self._loaded:
                 self._loaded[model] = self._load(find(self._cards, model))
             return self._loaded[model]
+
+    def waiting(self) -> AbstractContextManager[None]:
+        """Nothing: who asks the models themselves holds no permit of a lane."""
+        return nullcontext()
 
     @property
     def providers(self) -> dict[str, str]:

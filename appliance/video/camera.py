@@ -226,7 +226,7 @@ class Camera:
     def _fail(self, error: VideoError) -> None:
         self._state, self._last_error = "offline", str(error)
         self._failures += 1
-        count = self._bursts.add("offline", self._last_error)
+        count = self._bursts.add(self._last_error, self._last_error)
         if count:
             log.warning(self._last_error, camera=self.name, failures=self._failures)
 

@@ -1,5 +1,6 @@
 """The example of every shipped block is a workflow that is accepted, and runs."""
 
+from contextlib import AbstractContextManager, nullcontext
 from textwrap import indent
 
 import numpy as np
@@ -26,6 +27,9 @@ class TwoPeople:
     """Stands for any model: it finds two people in each image, at its left and its right."""
 
     labels = ("person",)
+
+    def waiting(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def detector(self, model: str) -> Detector:
         return self

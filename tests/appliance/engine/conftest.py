@@ -1,6 +1,7 @@
 """Small blocks made here, and what most tests of the engine do with a workflow text."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from textwrap import dedent
 from types import MappingProxyType
@@ -463,6 +464,9 @@ class FixedDetector:
 
 class OneModel:
     """A host that knows the model `people`."""
+
+    def waiting(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def detector(self, model: str) -> Detector:
         if model != "people":

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from datetime import timedelta
 from textwrap import dedent
@@ -81,6 +82,9 @@ class Files:
 
 
 class NoModels:
+    def waiting(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
     def detector(self, model: str) -> Detector:
         raise LookupError(f"there is no model {model}")
 

@@ -3,6 +3,7 @@
 import re
 import textwrap
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -366,6 +367,9 @@ class NobodyFound:
     """A host whose models find nothing."""
 
     labels = ("person",)
+
+    def waiting(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def detector(self, model: str) -> "NobodyFound":
         return self

@@ -1,6 +1,7 @@
 """Workflows made by chance do what an interpreter does that is written from the language's page."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -40,6 +41,9 @@ class Files:
 
 
 class NoModels:
+    def waiting(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
     def detector(self, model: str) -> Detector:
         raise LookupError(f"there is no model {model}")
 

@@ -1,5 +1,6 @@
 """The block on a detector made by hand."""
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,6 +25,9 @@ class TwoThings:
         self.bars.append(confidence)
         boxes = [[0, 0, image.width, image.height], [1, 1, 2, 2]]
         return Detections.of(boxes, [0.9, 0.8], [0, 1], label=["person", "dog"])
+
+    def waiting(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def detector(self, model: str) -> Detector:
         if model != "zoo":
