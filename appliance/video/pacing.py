@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from appliance.video.budget import Budget
+from appliance.video.budget import BUDGET_SHARE, Budget
 from appliance.video.levels import ALL, Level, Structure
 
 # A level must give more than is wanted, or lanes wait for frames: by this to go down to it, and by
@@ -31,6 +31,8 @@ LAGGING_CUT_EVERY_S, STARVED_CUT_EVERY_S = 2.0, 8.0
 # A lag above this share of what is allowed, beside the time of decoding itself, shows a shortage.
 BEARABLE_LAG_SHARE = 0.2
 LATEST_S = 1.0
+# What other processes take of the cores before it is said of them.
+OTHERS_SHARE = 0.1
 # What a camera is guaranteed is its key frames; what is measured of that is noisy.
 STARVED_SHARE = 0.9
 CATCH_UP_EVERY_S = 3.0
@@ -123,22 +125,40 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Shortage:
-    """Decoding is short: what is wanted takes more than there is, both in cores."""
+    """Decoding is short: what is wanted takes more than there is, both in cores.
+
+    `left_cores` is what other processes leave; `cut` names the cameras that are decoded in part,
+    `late` those whose pictures come late.
+    """
 
     needed_cores: float
     budget_cores: float
+    left_cores: float
     cores: float
-    cameras: Sequence[str]
+    cut: Sequence[str]
+    late: Sequence[str]
 
     def __str__(self) -> str:
         """What is short, and by how much, in one sentence."""
-        few = ", ".join(self.cameras[:3]) + (", …" if len(self.cameras) > 3 else "")
-        how = f"in part only: {few}" if self.cameras else "late"
+        needed = f"decoding is short: it takes {self.needed_cores:.2f} cores and"
+        others = self.cores - self.left_cores
+        # Alone it would have had enough.
+        if others > OTHERS_SHARE * self.cores and self.needed_cores <= BUDGET_SHARE * self.cores:
+            return (
+                f"{needed} other processes take {others:.2f} of {self.cores:g}; {self._how}. "
+                "Fewer of them beside it, or a sub-stream, would help."
+            )
         return (
-            f"decoding is short: it takes {self.needed_cores:.2f} cores and may have "
-            f"{self.budget_cores:.2f} of {self.cores:g}; {len(self.cameras)} cameras are decoded "
-            f"{how}. A sub-stream, a lower rate or H.264 takes less."
+            f"{needed} may have {self.budget_cores:.2f} of {self.cores:g}; {self._how}. "
+            "A sub-stream, a lower rate or H.264 takes less."
         )
+
+    @property
+    def _how(self) -> str:
+        names, how = (self.cut, "in part only") if self.cut else (self.late, "late")
+        few = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+        who = "1 camera is" if len(names) == 1 else f"{len(names)} cameras are"
+        return f"{who} decoded {how}: {few}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,10 +334,12 @@ class Pacer:
 
     def _shortage(self, cameras: Sequence[_Camera]) -> Shortage | None:
         cut = [c.load.name for c in cameras if c.level != c.demanded]
-        if not cut and not any(camera.load.late for camera in cameras):
+        late = [c.load.name for c in cameras if c.load.late]
+        if not cut and not late:
             return None
         needed = sum(camera.cores(camera.demanded) for camera in cameras)
-        return Shortage(needed, self._budget.now, self.cores, cut)
+        budget = self._budget
+        return Shortage(needed, budget.now, budget.left_cores, self.cores, cut, late)
 
 
 def _nearest(level: Level, levels: Sequence[Level]) -> Level:

@@ -262,3 +262,21 @@ def test_a_level_that_a_stream_no_longer_has_is_given_up() -> None:
 )
 def test_what_a_lane_can_use(taken: float, replaced: float, rate: float) -> None:
     assert usable_rate(taken, replaced) == rate
+
+
+def test_other_processes_are_named_where_decoding_alone_would_have_enough() -> None:
+    decision = after(Pacer(2.0), [load(name, cores=0.3) for name in "ab"], 10, left=0.5)
+
+    assert str(decision.shortage) == (
+        "decoding is short: it takes 0.60 cores and other processes take 1.50 of 2; 2 cameras are "
+        "decoded in part only: a, b. Fewer of them beside it, or a sub-stream, would help."
+    )
+
+
+def test_who_is_late_is_named_where_nothing_is_cut() -> None:
+    decision = Pacer(2.0).step([load("a", lag_s=0.6), load("b")], 0.0, Processors(1.0, 1.0))
+
+    assert str(decision.shortage) == (
+        "decoding is short: it takes 0.20 cores and may have 1.60 of 2; 1 camera is decoded late: "
+        "a. A sub-stream, a lower rate or H.264 takes less."
+    )
