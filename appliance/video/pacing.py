@@ -26,6 +26,8 @@ COST_WEIGHT = 0.3
 OVER_BUDGET, ROOM_NEEDED = 1.05, 0.9
 # Idle cores beyond this share are no shortage; and what one thread may take of a core.
 IDLE_SHARE, ONE_THREAD = 0.15, 0.85
+# Cameras whose costs differ by less than this factor are treated alike.
+ALIKE = 1.5
 # What is measured follows a cut at once where decoding lags, and after a while where lanes starve.
 LAGGING_CUT_EVERY_S, STARVED_CUT_EVERY_S = 2.0, 8.0
 # A lag above this share of what is allowed, beside the time of decoding itself, shows a shortage.
@@ -198,6 +200,17 @@ class _Camera:
         at = levels.index(self.level)
         return levels[at - 1] if at > levels.index(self.demanded) else None
 
+    def equals(self, other: "_Camera") -> bool:
+        """Whether it has the same claim, costs about as much, and is at the same level."""
+        mine, its = self.load, other.load
+        return (
+            mine.weight == its.weight
+            and (self.level, self.demanded) == (other.level, other.demanded)
+            and self.next_cheaper() == other.next_cheaper()
+            and self.cores(ALL) <= ALIKE * other.cores(ALL)
+            and other.cores(ALL) <= ALIKE * self.cores(ALL)
+        )
+
     def set(self, level: Level, now_s: float) -> None:
         if level != self.level:
             self.level, self.changed_s = level, now_s
@@ -300,30 +313,39 @@ class Pacer:
             self._give_back(cameras, ROOM_NEEDED * budget - used, now_s)
 
     def _shed(self, cameras: Sequence[_Camera], excess: float, now_s: float) -> None:
-        """One level of one camera at a time, that which takes most for its weight."""
+        """One level at a time of a camera and its equals, those which take most for their weight.
+
+        Equals go together: lanes share the processor by the frames that are there for them, and
+        one of two cameras that is decoded in part would be served half as often.
+        """
         while excess > 0:
             able = [camera for camera in cameras if camera.next_cheaper() and camera.cost_s]
             if not able:
                 return
-            camera = max(able, key=lambda c: (c.cores(c.level) / c.load.weight, c.load.name))
-            level = camera.next_cheaper()
-            assert level is not None  # noqa: S101  # chosen by it
-            excess -= camera.cores(camera.level) - camera.cores(level)
-            camera.set(level, now_s)
+            most = max(able, key=lambda c: (c.cores(c.level) / c.load.weight, c.load.name))
+            for camera in [other for other in able if other.equals(most)]:
+                level = camera.next_cheaper()
+                assert level is not None  # noqa: S101  # chosen by it
+                excess -= camera.cores(camera.level) - camera.cores(level)
+                camera.set(level, now_s)
 
     def _give_back(self, cameras: Sequence[_Camera], room: float, now_s: float) -> None:
-        """One level of one camera at a time, that which has least for its weight."""
-        waiting = [c for c in cameras if now_s - c.changed_s >= BETWEEN_CHANGES_S]
+        """One level at a time of a camera and its equals, those which have least for theirs."""
+        waiting = list(cameras)
+        # Who may change now may do so by more than one level.
+        early = {c.load.name for c in cameras if now_s - c.changed_s < BETWEEN_CHANGES_S}
         while waiting:
-            camera = min(waiting, key=lambda c: (c.cores(c.level) / c.load.weight, c.load.name))
-            level = camera.next_better()
-            more = camera.cores(level) - camera.cores(camera.level) if level else math.inf
-            too_much = level is not None and camera.cores(level) > ROOM_NEEDED * ONE_THREAD
-            if level is None or more > room or too_much:
-                waiting.remove(camera)
+            least = min(waiting, key=lambda c: (c.cores(c.level) / c.load.weight, c.load.name))
+            equals = [other for other in waiting if other.equals(least)]
+            more = [_growth(camera) for camera in equals]
+            if sum(more) > room or any(camera.load.name in early for camera in equals):
+                waiting = [other for other in waiting if other not in equals]
                 continue
-            room -= more
-            camera.set(level, now_s)
+            room -= sum(more)
+            for camera in equals:
+                level = camera.next_better()
+                assert level is not None  # noqa: S101  # without one its growth is infinite
+                camera.set(level, now_s)
 
     def _catches_up(self, camera: _Camera, now_s: float) -> bool:
         load = camera.load
@@ -340,6 +362,15 @@ class Pacer:
         needed = sum(camera.cores(camera.demanded) for camera in cameras)
         budget = self._budget
         return Shortage(needed, budget.now, budget.left_cores, self.cores, cut, late)
+
+
+def _growth(camera: _Camera) -> float:
+    """The cores it takes to raise a camera by a level; infinite if it cannot be."""
+    level = camera.next_better()
+    if level is None:
+        return math.inf
+    more = camera.cores(level)
+    return math.inf if more > ROOM_NEEDED * ONE_THREAD else more - camera.cores(camera.level)
 
 
 def _nearest(level: Level, levels: Sequence[Level]) -> Level:

@@ -139,8 +139,8 @@ def test_a_shortage_is_said_with_its_numbers() -> None:
     decision = after(Pacer(2.0), [load(f"c{n}", cores=0.6) for n in range(4)], 3)
 
     assert str(decision.shortage) == (
-        "decoding is short: it takes 2.40 cores and may have 1.60 of 2; 3 cameras are decoded in "
-        "part only: c1, c2, c3. A sub-stream, a lower rate or H.264 takes less."
+        "decoding is short: it takes 2.40 cores and may have 1.60 of 2; 4 cameras are decoded in "
+        "part only: c0, c1, c2, …. A sub-stream, a lower rate or H.264 takes less."
     )
 
 
@@ -280,3 +280,21 @@ def test_who_is_late_is_named_where_nothing_is_cut() -> None:
         "decoding is short: it takes 0.20 cores and may have 1.60 of 2; 1 camera is decoded late: "
         "a. A sub-stream, a lower rate or H.264 takes less."
     )
+
+
+def test_cameras_of_equal_claim_and_cost_get_the_same_level() -> None:
+    loads = [load(f"c{n:02}", cores=0.12 + 0.002 * (n % 3)) for n in range(16)]
+    pacer = Pacer(2.0)
+
+    for second in range(60):
+        decision = after(pacer, loads, 1, start=second)
+        assert len(set(levels(decision).values())) == 1
+
+
+def test_a_camera_that_costs_more_gives_way_before_those_that_cost_little() -> None:
+    loads = [load("large", cores=0.8), *(load(f"small{n}", cores=0.2) for n in range(5))]
+
+    decision = after(Pacer(2.0), loads, 3)
+
+    assert decision.paces["large"].level != ALL
+    assert {decision.paces[f"small{n}"].level for n in range(5)} == {ALL}
