@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 # Decoding may have this share of the cores: what it makes must also be looked at.
 BUDGET_SHARE = 0.8
-LEAST_BUDGET_SHARE = 0.02
+# Below this share of the cores, cutting gains nothing that would be missed elsewhere.
+LEAST_BUDGET_SHARE = 0.15
 CUT = 0.8
 GROWTH_PER_S = 0.1
 # After a cut the budget rests; twice as long each time that growing led to the next cut.
@@ -41,11 +42,15 @@ class Budget:
     @property
     def now(self) -> float:
         """What decoding may have now, in cores."""
-        return min(self.window, BUDGET_SHARE * self.left_cores)
+        least = LEAST_BUDGET_SHARE * self.cores
+        return max(least, min(self.window, BUDGET_SHARE * self.left_cores))
 
     def see_left(self, left_cores: float) -> None:
         """What others leave of the cores; a great change is believed at once."""
         change = left_cores - self.left_cores
+        if change < 0 and not self.strained_for:
+            # What is used and what is idle is the least that could be had: who asks gets his share.
+            return
         if change > MUCH_SHARE * self.cores:
             self._forget()
         self.left_cores += change * (0.4 if abs(change) < MUCH_SHARE * self.cores else 1.0)

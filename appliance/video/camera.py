@@ -87,7 +87,7 @@ class Camera:
         self.mailboxes: list[Mailbox] = []
         # That of the most important lane.
         self.weight = 0.0
-        self.max_latency_s = math.inf
+        self.max_latency_s = 0.0
         self.selection = Selection() if pace is not Pace.FAST else None
         self._url = url
         self._clock = clock
@@ -116,7 +116,8 @@ class Camera:
         """A lane takes part, before the loop begins, with its priority and its latency."""
         self.mailboxes.append(mailbox)
         self.weight = max(self.weight, weight)
-        self.max_latency_s = min(self.max_latency_s, max_latency_s)
+        # One that is less patient leaves late frames out by itself.
+        self.max_latency_s = max(self.max_latency_s, max_latency_s)
 
     def take(self, opened: Opened) -> None:
         """Begin with a source that is open already; it is the camera's from here on."""

@@ -32,7 +32,8 @@ ALIKE = 1.5
 LAGGING_CUT_EVERY_S, STARVED_CUT_EVERY_S = 2.0, 8.0
 # A lag above this share of what is allowed, beside the time of decoding itself, shows a shortage.
 BEARABLE_LAG_SHARE = 0.2
-LATEST_S = 1.0
+# A picture may always be so late, and never later.
+LATE_S, LATEST_S = 0.15, 1.0
 # What other processes take of the cores before it is said of them.
 OTHERS_SHARE = 0.1
 # What a camera is guaranteed is its key frames; what is measured of that is noisy.
@@ -61,7 +62,7 @@ class CameraLoad:
         unit_cost_s: CPU time per unit that was decoded; 0 if none was.
         lag_s: p95, over the last second, of the time from a unit's arrival to its picture.
         wanted_rate: Frames/s that its lanes can use; infinite if all they can get.
-        max_latency_s: The smallest of its lanes.
+        max_latency_s: The greatest of its lanes.
         waits: Its lanes wait for a fresh frame rather than take an old one (those with a
             `max_rate`), so that a long time from one frame to the next makes no frame older.
     """
@@ -106,7 +107,7 @@ class CameraLoad:
     @property
     def latest_s(self) -> float:
         """How late its pictures may be: what is left is for its lanes."""
-        return min(LATEST_S, self.max_latency_s / 2)
+        return min(LATEST_S, max(LATE_S, self.max_latency_s / 2))
 
 
 @dataclass(frozen=True, slots=True)

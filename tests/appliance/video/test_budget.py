@@ -44,8 +44,11 @@ def test_each_growth_that_fails_doubles_the_rest_up_to_a_bound() -> None:
     assert budget.rest_s == REST_AT_MOST_S
 
 
-def test_what_others_take_comes_off_at_once_and_ends_the_rest_when_it_is_back() -> None:
+def test_what_others_take_comes_off_once_it_shows_and_ends_the_rest_when_it_is_back() -> None:
     budget = Budget(2.0)
+    budget.see_left(1.0)
+    assert budget.now == pytest.approx(1.6)
+    budget.see_strain(1.0, 0.0, 2.0)
     budget.see_left(1.0)
     assert budget.now == pytest.approx(0.8)
     budget.rest_s = 100.0
