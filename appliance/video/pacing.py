@@ -26,6 +26,7 @@ COST_WEIGHT = 0.3
 OVER_BUDGET, ROOM_NEEDED = 1.05, 0.9
 # Idle cores beyond this share are no shortage; and what one thread may take of a core.
 IDLE_SHARE, ONE_THREAD = 0.15, 0.85
+IDLE_WEIGHT = 0.4
 # Cameras whose costs differ by less than this factor are treated alike.
 ALIKE = 1.5
 # What is measured follows a cut at once where decoding lags, and after a while where lanes starve.
@@ -225,9 +226,11 @@ class Pacer:
     _cameras: dict[str, _Camera] = field(default_factory=dict)
     _over_for: int = 0
     _room_for: int = 0
+    _idle_cores: float = field(init=False)
     _budget: Budget = field(init=False)
 
     def __post_init__(self) -> None:
+        self._idle_cores = self.cores
         self._budget = Budget(self.cores)
 
     def step(
@@ -252,8 +255,10 @@ class Pacer:
         full = sum(camera.cores(ALL) for camera in cameras)
         self._budget.see_relief(strain if steady else None, full)
         cut_every_s: float | None = None
-        # While processors idle, a lag has other causes than the lack of them.
-        if processors.idle < IDLE_SHARE * self.cores:
+        # While processors idle, a lag has other causes than the lack of them: key frames that come
+        # all at once, as after the start. Their burst is over soon, and so is an average.
+        self._idle_cores += (processors.idle - self._idle_cores) * IDLE_WEIGHT
+        if max(processors.idle, self._idle_cores) < IDLE_SHARE * self.cores:
             if strain > 1:
                 cut_every_s = LAGGING_CUT_EVERY_S
             elif any(camera.load.starved for camera in cameras):
