@@ -31,6 +31,8 @@ log = structlog.get_logger(__name__)
 WAIT_S = 0.2
 # How late a frame may come and still be run before the ticks that are due after it.
 LATE_S = 0.25
+# How much a frame counts in the average of what its camera and decoder take.
+LAG_WEIGHT = 0.1
 # What is counted beside the steps, under names that no step can have: events that cannot be sent,
 # and ticks that were too many.
 UNSENDABLE = "event-data"
@@ -180,6 +182,8 @@ class Lane:
         self._last: Moment | None = None
         # Whether a tick that is due has to wait for something else than its time.
         self._held = False
+        # From the capture to the picture, on the average over some frames.
+        self._usual_lag_s: float | None = None
         self._finished = False
         # What ended the loop the last time it was called.
         self.error: StepError | None = None
@@ -271,16 +275,18 @@ class Lane:
                 self._run_frame(timed, began_s)
 
     def _is_stale(self, timed: Timed, age_s: float) -> bool:
-        """Whether the result would come too late only because the frame has waited here.
+        """Whether the result would come too late, where that of another frame would not.
 
-        One whose frames come too late, or whose turns take too long, goes on: late results are
-        better than none.
+        A lane whose frames mostly come too late, or whose turns take too long, goes on: late
+        results are better than none.
         """
         if not self._time.passes:
             return False
         limit_s, turn_s = self._terms.max_latency_s, self.ages.turn_s
         lag_s = timed.ready_s - timed.captured_s
-        return age_s + turn_s > limit_s >= lag_s + turn_s
+        usual_s = lag_s if self._usual_lag_s is None else self._usual_lag_s
+        self._usual_lag_s = usual_s + (lag_s - usual_s) * LAG_WEIGHT
+        return age_s + turn_s > limit_s >= min(lag_s, usual_s) + turn_s
 
     def _run_frame(self, timed: Timed, began_s: float) -> None:
         frame = timed.frame

@@ -163,6 +163,18 @@ def test_frames_that_come_too_late_by_themselves_are_still_run(
     assert slot.buckets.snapshot() == {"processed": 3}
 
 
+def test_one_frame_that_comes_later_than_others_do_is_stale(
+    make_aged: MakeAged, outbox: Outbox, clock: ManualClock
+) -> None:
+    clock.advance(3.0)
+    lags_s = [0.1] * 5 + [0.6] + [0.1] * 2
+    frames = [taken_at(n, 3.0 - lag_s, lag_s=lag_s) for n, lag_s in enumerate(lags_s)]
+    slot = OneByOne(frames, lambda _timed: None)
+    make_aged(slot, outbox).loop(NEVER)
+    ended = [(each.sequence, each.bucket) for each in slot.buckets.between(0.0, math.inf)]
+    assert [sequence for sequence, bucket in ended if bucket == "stale"] == [5]
+
+
 def test_turns_that_take_too_long_by_themselves_are_still_run(
     make_aged: MakeAged, outbox: Outbox, clock: ManualClock
 ) -> None:
