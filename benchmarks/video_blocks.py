@@ -5,12 +5,11 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pydantic import Field
 
-from appliance.pipelines.permits import Permits
-from blocks.block import BlockType, Manifest, Origin, block
+from blocks.block import BlockType, Host, Manifest, Origin, block
 from blocks.data import Frame, Image
 from blocks.loading import blocks_in
 from tests.cameras.clips import read_number
@@ -21,8 +20,6 @@ Handed = tuple[float, float, float | None]
 HANDED: dict[str, list[Handed]] = defaultdict(list)
 # When a camera last sent the picture of a number; asked at once, since clips begin again.
 SENT: dict[str, Callable[[int], float | None]] = {}
-# Those of the daemon that runs: what a block that waits gives back.
-PERMITS: list[Permits] = []
 
 
 class NotedManifest(Manifest):
@@ -65,13 +62,13 @@ class WaitManifest(Manifest):
 class Wait:
     """Waits, as a step does whose model is far away."""
 
-    def __init__(self, manifest: WaitManifest) -> None:
+    def __init__(self, manifest: WaitManifest, host: Host) -> None:
         self._manifest = manifest
+        self._host = host
 
     def run(self, frame: Frame) -> Noted:
         """One frame."""
-        context: Any = PERMITS[-1].waiting() if self._manifest.gives_back else nullcontext()
-        with context:
+        with self._host.waiting() if self._manifest.gives_back else nullcontext():
             time.sleep(self._manifest.seconds)
         return Noted(frame.sequence)
 

@@ -231,7 +231,7 @@ def _goals() -> dict[str, list[Goal]]:
         "damaged file": [_at_least("damaged file", "last frame, of 12 s", "end", 11.5)],
         **{
             name: [_at_least(name, others, "kept", 0.98)]
-            for name in ("slow step, permit back", "slow step, permit kept", "one of two frozen")
+            for name in ("slow step, permit back", "one of two frozen")
         },
         **{
             name: [_at_least(name, processed, "kept", 0.98)]

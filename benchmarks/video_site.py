@@ -1,6 +1,7 @@
 """A daemon with some cameras, for a measurement: its settings, its start, and its figures."""
 
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -19,8 +20,10 @@ from appliance.inference.store import Store
 from appliance.observe.ages import Ages, Way
 from appliance.pipelines.planning import plan_pipelines
 from appliance.settings import read_settings
+from appliance.supervisor import Loop
 from benchmarks.machine import ROOT
-from benchmarks.video_blocks import PERMITS, blocks_of_bench
+from benchmarks.video_blocks import blocks_of_bench
+from benchmarks.video_clips import KEY_EVERY, RATE
 from benchmarks.video_load import Counters, Use
 from blocks.loading import load_blocks
 
@@ -40,6 +43,16 @@ class AllAges(Ages):
         """As ever, and keep it."""
         super().add(now, way)
         self.all.append((now, way))
+
+
+def _after(begin_s: float, loop: Loop) -> Loop:
+    """The loop of a camera that begins later: real ones do not send their keys all at once."""
+
+    def delayed(stop: threading.Event) -> None:
+        stop.wait(begin_s)
+        loop(stop)
+
+    return delayed
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +103,10 @@ class Site(AbstractContextManager["Site"]):
         plans = plan_pipelines(settings, load_blocks() | blocks_of_bench(), cards)
         self._models = Models(Store(folder), cards, model_callers(settings, plans))
         self.daemon = Daemon(settings, plans, SystemClock(), models=self._models)
-        PERMITS.append(self.daemon._permits)  # noqa: SLF001 - no block is given them yet
+        cameras = list(self.daemon._cameras.values())  # noqa: SLF001 - to begin one after another
+        for number, camera in enumerate(cameras):
+            begin_s = number * KEY_EVERY / RATE / len(cameras)
+            camera.loop = _after(begin_s, camera.loop)  # type: ignore[method-assign, assignment]  # see there
         for lane in self.daemon.lanes:
             lane.ages = self.ages[str(lane.name)] = AllAges()
 
