@@ -32,6 +32,21 @@ LONGEST_DECISION = 30
 # Each with its reason.
 WITHOUT_TEST: dict[str, str] = {
     "appliance/video/source.py": "what a source is, in words and fields; it does nothing",
+    **{
+        f"benchmarks/video_{part}.py": "a part of benchmarks/video.py, and run with it"
+        for part in (
+            "baselines",
+            "blocks",
+            "cell",
+            "clips",
+            "costs",
+            "load",
+            "scenarios",
+            "site",
+            "skipping",
+            "table",
+        )
+    },
 }
 WITHOUT_SOURCE = {
     "tests/appliance/engine/test_broken_files.py": "all of the engine, given files that are broken",
