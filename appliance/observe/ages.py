@@ -16,12 +16,14 @@ MOST = 1000
 class Timed:
     """A frame with the times of its way, on the machine's monotonic line.
 
-    `captured_s` is when it was taken, `ready_s` when it lay decoded before its lane.
+    `captured_s` is when it was taken, `ready_s` when it lay decoded before its lane. One that is
+    `kept` counts by itself, however old it is: an image of a folder.
     """
 
     frame: Frame
     captured_s: float
     ready_s: float
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -280,7 +280,7 @@ class Lane:
         A lane whose frames mostly come too late, or whose turns take too long, goes on: late
         results are better than none.
         """
-        if not self._time.passes:
+        if timed.kept or not self._time.passes:
             return False
         limit_s, turn_s = self._terms.max_latency_s, self.ages.turn_s
         lag_s = timed.ready_s - timed.captured_s

@@ -4,6 +4,7 @@ import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Literal
 
 import structlog
@@ -14,7 +15,7 @@ from appliance.video.backoff import BackOff
 from appliance.video.capture import Pace, capture
 from appliance.video.capture_time import CaptureTime
 from appliance.video.decode_turns import DecodeTurns
-from appliance.video.errors import VideoError
+from appliance.video.errors import AccessRefusedError, VideoError
 from appliance.video.gauge import FROZEN_S, Gauge
 from appliance.video.hardware import HardwareChoice
 from appliance.video.levels import ALL
@@ -101,6 +102,10 @@ class Camera:
         self._source: Source | None = None
         self._state: State = "starting"
         self._last_error = ""
+        # Why it is offline, or ended.
+        self._why = ""
+        # When its last picture was there, in UTC; of the connections before this one.
+        self._pictured_at: float | None = None
         self._failures = 0
         self._connections = 0
         self._captured = 0
@@ -134,9 +139,8 @@ class Camera:
             try:
                 ended = self._read(stop)
             except VideoError as error:
-                self._fail(error)
                 self._backoff.lasted(self._clock.monotonic() - began_s)
-                self._clock.wait(stop, self._backoff.wait_s())
+                self._clock.wait(stop, self._fail(error))
             else:
                 if ended:
                     break
@@ -148,7 +152,7 @@ class Camera:
         """How it fares now; may be asked by any thread."""
         source, now = self._source, self._clock.monotonic()
         state = self._state
-        why = self._last_error if state == "offline" else ""
+        why = self._why if state in ("offline", "ended") else ""
         status = CameraStatus(
             state, why, self._last_error, self._failures, self._connections, level=self.level
         )
@@ -196,7 +200,9 @@ class Camera:
         """Read one connection; say whether the source is at its end for good."""
         self._source = source = self._opened or self._open(stop)
         self._opened = None
+        self._why = ""
         self._connections += 1
+        broken = ""
         pace = Pace.LIVE if source.info.live else self._pace
         pace = Pace.REALTIME if source.info.bursts else pace
         try:
@@ -206,30 +212,50 @@ class Camera:
             if source.info.live:
                 raise
             # Read again from its beginning, a clip would count everything twice.
-            self._last_error = str(error)
+            self._last_error = broken = str(error)
             log.warning(self._last_error, camera=self.name)
         finally:
-            self._note_freeze(source)
+            self._note_end(source)
             self._captured += source.demuxed
             self._next_s = source.next_s
             source.close()
-        return not self._options.loop or not source.demuxed or self._abandoned
+        ended = not self._options.loop or not source.demuxed or self._abandoned
+        if ended and not stop.is_set() and not source.info.live:
+            self._why = broken or _at_the_end(source)
+        return ended
 
-    def _note_freeze(self, source: Source) -> None:
-        """A connection that was made anew because of a freeze, and is frozen still, stays."""
-        frozen_s = source.gauge.frozen_s(self._clock.monotonic())
-        self._reopened_frozen = frozen_s > REOPEN_FROZEN_S
+    def _note_end(self, source: Source) -> None:
+        """What the next connection has to know of this one.
+
+        One that was made anew because of a freeze, and is frozen still, stays.
+        """
+        now, pictured_s = self._clock.monotonic(), source.gauge.last_picture_s
+        self._reopened_frozen = source.gauge.frozen_s(now) > REOPEN_FROZEN_S
+        if pictured_s is not None:
+            self._pictured_at = self._clock.now() - (now - pictured_s)
 
     @property
     def _abandoned(self) -> bool:
         return all(mailbox.ended for mailbox in self.mailboxes)
 
-    def _fail(self, error: VideoError) -> None:
-        self._state, self._last_error = "offline", str(error)
+    def _fail(self, error: VideoError) -> float:
+        """Note that it is offline, and why; how long to wait before it is opened again."""
+        self._why = self._last_error = str(error)
+        if isinstance(error, AccessRefusedError):
+            wait_s = self._backoff.refused_s()
+            self._why += f"; tried again in {wait_s:g} s"
+        else:
+            wait_s = self._backoff.wait_s()
+            # One that failed while it was read has said so itself.
+            if self._state == "offline" and self._pictured_at is not None:
+                since = datetime.fromtimestamp(self._pictured_at, UTC)
+                self._why = f"it sends nothing since {since:%Y-%m-%d %H:%M:%S} UTC; {self._why}"
+        self._state = "offline"
         self._failures += 1
         count = self._bursts.add(self._last_error, self._last_error)
         if count:
             log.warning(self._last_error, camera=self.name, failures=self._failures)
+        return wait_s
 
     def _open(self, stop: threading.Event) -> Source:
         return open_source(
@@ -250,3 +276,11 @@ class Camera:
                 frozen_limit_s=math.inf if self._reopened_frozen else REOPEN_FROZEN_S,
             ),
         )
+
+
+def _at_the_end(source: Source) -> str:
+    if not source.info.every:
+        return "the clip has ended"
+    if source.demuxed == 1:
+        return "its image was read"
+    return f"all {source.demuxed} images were read"

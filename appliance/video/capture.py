@@ -73,6 +73,7 @@ class _HandingOn:
         info: StreamInfo,
     ) -> None:
         self._bursts = info.bursts
+        self._every = info.every
         self._waits = pace is Pace.FAST or info.every
         self._mailboxes = mailboxes
         self._stop = stop
@@ -90,7 +91,8 @@ class _HandingOn:
         due_s = self._wait_for(item, gauge)
         if self._stop.is_set():
             return False
-        timed = Timed(item, captured_s if due_s is None else due_s, self._clock.monotonic())
+        taken_s = captured_s if due_s is None else due_s
+        timed = Timed(item, taken_s, self._clock.monotonic(), kept=self._every)
         gauge.ready(timed.ready_s, timed.ready_s - timed.captured_s)
         luma = _Luma(item.image)
         for mailbox in self._mailboxes:

@@ -54,7 +54,7 @@ class Placed:
     """Where a picture lies on its camera's line.
 
     `at_s` is in seconds since the camera's first picture and rises always. `captured_at` is UTC in
-    seconds since 1970; it goes back only where the wall clock was set back.
+    seconds since 1970; it rises too, but where the wall clock was set back.
     """
 
     at_s: float
@@ -161,8 +161,8 @@ class CaptureTime:
             if at_s < self._at_s + LEAST_STEP_S:
                 at_s = self._at_s + LEAST_STEP_S
             captured_at = captured.utc
-            if captured.wall_steps == self._wall_steps and captured_at < self._captured_at:
-                captured_at = self._captured_at
+            if captured.wall_steps == self._wall_steps:
+                captured_at = max(captured_at, self._captured_at + LEAST_STEP_S)
         self._at_s = at_s
         self._captured_at = captured_at
         self._wall_steps = captured.wall_steps

@@ -42,6 +42,10 @@ class VideoError(Exception):
     """A source that cannot be read, or a clip that cannot be written: a sentence for the user."""
 
 
+class AccessRefusedError(VideoError):
+    """A camera that refuses the user or the password: who asks often is locked out."""
+
+
 def redact(uri: str) -> str:
     """The address without its secrets: for messages, logs and status.
 
@@ -107,7 +111,8 @@ def cannot_open(
         )
     else:
         problem = _SENTENCES.get(type(error), f"it cannot be opened: {error.strerror}")
-    return VideoError(f"{where}: {problem}")
+    refused = isinstance(error, (av.error.HTTPUnauthorizedError, av.error.HTTPForbiddenError))
+    return (AccessRefusedError if refused else VideoError)(f"{where}: {problem}")
 
 
 def sends_nothing(where: str, timeout_s: float) -> VideoError:

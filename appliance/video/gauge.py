@@ -18,7 +18,7 @@ LEAK = 0.0002
 SILENT_S, SILENT_INTERVALS = 2.0, 5.0
 # Pictures that are all the same for so long, over a key frame, are those of a frozen camera.
 FROZEN_S = 10.0
-# This share of units without a picture is worth telling.
+# This share of units without a whole picture is worth telling.
 DAMAGED_SHARE = 0.1
 _GRID = 24
 
@@ -30,7 +30,7 @@ class Figures:
     `rate` is in frames captured each second, `cost_s` in processor seconds for each unit decoded,
     `lag_s` from the capture to the decoded picture, `strain_s` the part of it that is for want of
     a processor (both of the last two seconds, of 95 of 100), `damaged` the share of units without
-    a picture.
+    a picture, or with a damaged one.
     """
 
     rate: float
@@ -53,6 +53,7 @@ class Gauge:
         self._cost_s = 0.0
         self._last_s = now
         self._outcomes: deque[tuple[float, bool]] = deque(maxlen=1000)
+        self._damaged_s = -math.inf
         self._last_picture_s = now
         self._decoded_s = now
         self._fruitless_since_s: float | None = None
@@ -86,9 +87,11 @@ class Gauge:
         # A camera that reorders its pictures is late by itself; what it gains it keeps slowly.
         self._least_lag_s = min(self._least_lag_s + LEAK, lag_s)
 
-    def picture(self, now: float, image: Image) -> None:
-        """A picture is there."""
-        self._outcomes.append((now, True))
+    def picture(self, now: float, image: Image, *, damaged: bool = False) -> None:
+        """A picture is there; of a damaged one the decoder has made up a part."""
+        self._outcomes.append((now, not damaged))
+        if damaged:
+            self._damaged_s = now
         self._last_picture_s = now
         self._fruitless_since_s = None
         size = (image.width, image.height)
@@ -103,6 +106,11 @@ class Gauge:
     def undecodable(self, now: float) -> None:
         """One gave no picture."""
         self._outcomes.append((now, False))
+
+    @property
+    def last_picture_s(self) -> float | None:
+        """When the last picture was there; None where there was none."""
+        return None if self.size == (0, 0) else self._last_picture_s
 
     @property
     def without_picture_s(self) -> float:
@@ -140,7 +148,9 @@ class Gauge:
         if silent_s > max(SILENT_S, SILENT_INTERVALS * interval_s):
             return f"nothing came for {silent_s:.0f} s"
         if figures.damaged > DAMAGED_SHARE:
-            return f"{figures.damaged:.0%} of what it sends cannot be decoded"
+            pictures = now - self._damaged_s <= WINDOW_S
+            what = "is damaged" if pictures else "cannot be decoded"
+            return f"{figures.damaged:.0%} of what it sends {what}"
         frozen_s = self.frozen_s(now)
         if frozen_s:
             return f"frozen: all pictures of the last {frozen_s:.0f} s are the same"

@@ -24,7 +24,7 @@ from appliance.video.opening import (
     video_stream,
 )
 from appliance.video.planes import image_of
-from appliance.video.selection import Selection
+from appliance.video.selection import LATE_S, Selection
 from appliance.video.sender_time import SenderTime
 from appliance.video.source import DEFAULT_RATE, Item, LeftOut, Resume, SourceOptions, Undecodable
 from blocks.data import Frame
@@ -133,7 +133,11 @@ class VideoReader:
         except VideoError as error:
             failure = error
         for result in self._decoder.flush():
-            yield self._item(result)
+            item = self._item(result)
+            late_s = self._clock.monotonic() - self.captured_s
+            # What a silence has held back is no news any more.
+            old = failure is not None and isinstance(item, Frame) and late_s > LATE_S
+            yield LeftOut("stale") if old else item
         if failure is None and self.info.live:
             failure = VideoError(f"{self._where}: the stream ended; the camera closed it")
         if failure is not None:
@@ -231,7 +235,7 @@ class VideoReader:
         except (av.FFmpegError, ValueError):
             self.gauge.undecodable(now)
             return Undecodable(f"its pixel format {picture.format.name} cannot be converted")
-        self.gauge.picture(now, image)
+        self.gauge.picture(now, image, damaged=picture.is_corrupt)
         self.captured_s = now if place.captured_s is None else place.captured_s
         return Frame(self._camera, place.at_s, place.captured_at, sequence=sequence, image=image)
 

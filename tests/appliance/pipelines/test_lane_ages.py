@@ -5,6 +5,7 @@ import json
 import math
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -418,3 +419,12 @@ def test_what_has_been_put_is_in_the_outbox(outbox: Outbox, make_aged: MakeAged)
     stopped.set()
     outbox.writer(stopped)
     assert [json.loads(row.body)["data"] for row in outbox.due("plant", 1e12, 10)] == [{"n": 0}]
+
+
+def test_a_frame_that_is_kept_is_never_stale(
+    make_aged: MakeAged, outbox: Outbox, clock: ManualClock
+) -> None:
+    images = [replace(taken_at(number, 0.0), kept=True) for number in range(3)]
+    slot = OneByOne(images, lambda _timed: clock.advance(2.0))
+    make_aged(slot, outbox, turn_s=0.1).loop(NEVER)
+    assert slot.buckets.snapshot() == {"processed": 3}

@@ -32,3 +32,12 @@ def test_after_a_good_connection_the_next_wait_is_short_again() -> None:
     assert backoff.wait_s() == 3.0
     backoff.lasted(GOOD_AFTER_S)
     assert [backoff.wait_s(), backoff.wait_s()] == [0.25, 0.5]
+
+
+def test_after_a_refused_password_waits_double_from_half_a_minute_to_five_minutes() -> None:
+    backoff = BackOff(lambda: 0.0)
+    assert [backoff.refused_s() for _ in range(6)] == [30.0, 60.0, 120.0, 240.0, 300.0, 300.0]
+    backoff.lasted(GOOD_AFTER_S - 0.1)
+    assert backoff.refused_s() == 300.0
+    backoff.lasted(GOOD_AFTER_S)
+    assert backoff.refused_s() == 30.0

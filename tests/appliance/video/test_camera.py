@@ -14,6 +14,7 @@ from appliance.engine.testing import ManualClock
 from appliance.observe.buckets import Buckets
 from appliance.video.camera import REOPEN_FROZEN_S, Camera, CameraStatus
 from appliance.video.capture import Pace
+from appliance.video.errors import AccessRefusedError
 from appliance.video.levels import KEYS
 from appliance.video.mailbox import Mailbox
 from appliance.video.reader import VideoReader
@@ -58,7 +59,7 @@ def test_a_clip_is_read_to_its_end_and_its_lanes_end_with_it(
     assert camera.status().state == "starting"
     with watched(camera) as (mailbox, frames):
         camera.loop(threading.Event())
-    assert camera.status().state == "ended"
+    assert (camera.status().state, camera.status().why) == ("ended", "the clip has ended")
     assert [frame.sequence for frame in frames] == list(range(12))
     assert mailbox.buckets.snapshot() == {"processed": 12}
 
@@ -128,7 +129,9 @@ def test_a_live_camera_that_comes_back_goes_on_in_time_and_number(
 
     site.opens[2] = opens
     site.run()
-    assert states == [("offline", "rtsp://gate/1: no answer")]
+    since = "it sends nothing since 2026-01-01 00:00:00 UTC"
+    assert states == [("offline", f"{since}; rtsp://gate/1: no answer")]
+    assert site.camera.status().last_error == "rtsp://gate/1: the test is over"
     assert [source.resume.begin_sequence for source in site.sources] == [0, 8]
     assert [source.resume.begin_s for source in site.sources] == pytest.approx([0.0, 0.24])
     # The times, the selection and the decoder are those of the camera, over all connections.
@@ -305,3 +308,40 @@ def test_a_fast_run_leaves_out_nothing_and_others_what_is_asked_for(clock: Clock
     assert camera.selection is not None
     camera.selection.want(KEYS)
     assert camera.selection.wanted == KEYS
+
+
+def test_a_camera_that_refuses_the_password_is_asked_ever_more_rarely_and_says_when(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[str] = []
+    clock = WatchedClock(lambda: seen.append(camera.status().why))
+    refusal = "rtsp://gate/1: the user or the password is refused (401); check both"
+
+    def refuses(*_given: object, **_named: object) -> None:
+        raise AccessRefusedError(refusal)
+
+    monkeypatch.setattr("appliance.video.camera.open_source", refuses)
+    camera = Camera("gate", "rtsp://gate/1", clock, Pace.LIVE, chance=lambda: 0.0)
+    camera.watch(Mailbox(Buckets()), 1.0, 0.5)
+    camera.loop(threading.Event())
+    # The stop comes in the third pause.
+    assert clock.waits == [30.0, 60.0]
+    assert seen == [f"{refusal}; tried again in {pause} s" for pause in (30, 60, 120)]
+    assert camera.status().last_error == refusal
+
+
+@pytest.mark.parametrize(
+    ("count", "why"), [(1, "its image was read"), (30, "all 30 images were read")]
+)
+def test_a_folder_that_was_read_says_how_many_images(
+    monkeypatch: pytest.MonkeyPatch, manual: ManualClock, count: int, why: str
+) -> None:
+    def folder(resume: Resume) -> Scripted:
+        pictures = SHADES[:1] * count
+        return Scripted(manual, resume, pictures, live=False, every=True, ends=True)
+
+    site = Site(monkeypatch, manual, folder)
+    # Nobody takes the images here.
+    site.mailbox.put_waiting = lambda _timed, _stop: True  # type: ignore[method-assign]  # takes at once
+    site.run()
+    assert (site.camera.status().state, site.camera.status().why) == ("ended", why)

@@ -409,3 +409,14 @@ class Interrupted:
         for number, item in enumerate(self._source.frames()):
             self._happens.get(number, lambda: None)()
             yield item
+
+
+@pytest.mark.parametrize("every", [True, False])
+def test_a_frame_that_counts_by_itself_is_marked_as_kept(every: bool) -> None:
+    clock, lane = ManualClock(), Lane()
+    source = Script(clock, [grey(0)])
+    source.info = replace(source.info, every=every)
+    lane.thread.start()
+    capture(source, [lane.mailbox], lane.stop, clock, Pace.LIVE)
+    lane.join()
+    assert [each.kept for each in lane.timed] == [every]

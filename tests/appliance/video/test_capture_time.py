@@ -511,3 +511,13 @@ def test_whatever_comes_the_line_rises_and_no_frame_is_taken_after_it_came(
     assert all(step > 0 for step in intervals(lines(placed)))
     back = {n + 1 for n, step in enumerate(intervals([p.captured_at for p in placed])) if step < 0}
     assert back <= stepped
+
+
+def test_two_pictures_of_one_moment_are_a_millisecond_apart_in_utc() -> None:
+    times = CaptureTime(ManualClock())
+    same = Captured(10.0, EPOCH_S + 10.0, 0)
+    placed = [times.place(same) for _ in range(3)]
+    utc = [each.captured_at - EPOCH_S for each in placed]
+    assert utc == pytest.approx([10.0, 10.001, 10.002], abs=1e-6)
+    # Where the wall clock was set back, UTC follows.
+    assert times.place(Captured(10.1, EPOCH_S + 5.0, 1)).captured_at == EPOCH_S + 5.0

@@ -1,6 +1,6 @@
 """One result for each access unit, whatever the decoder does."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -9,7 +9,9 @@ import pytest
 from av.video.stream import VideoStream
 
 from appliance.video.decoder import LONGEST_DELAY, Decoded, Decoder
+from appliance.video.gauge import DAMAGED_SHARE
 from appliance.video.source import Undecodable
+from tests.appliance.video.encoded import STREAMS, Stream, Unit, h264, stream_of
 
 Render = Callable[..., Path]
 
@@ -116,3 +118,50 @@ def test_every_decoder_passes_the_mark_of_a_unit_on(render: Render, codec: str) 
     pictures = [r.picture for r in results if isinstance(r, Decoded)]
     assert len(results) == len(pictures) == 24
     assert all(picture.opaque is not None for picture in pictures)
+
+
+def corrupt_marks(stream: Stream, units: Sequence[Unit | None]) -> list[bool]:
+    """Of each picture whether the decoder calls it damaged; at each None it is drained."""
+    context = av.CodecContext.create(stream.codec, "r")
+    assert isinstance(context, av.VideoCodecContext)
+    context.thread_count = 1
+    marks = []
+    for unit in [*units, None]:
+        try:
+            pictures = context.decode(None if unit is None else av.Packet(unit.data))
+        except av.FFmpegError:
+            continue
+        marks += [picture.is_corrupt for picture in pictures]
+        if unit is None:
+            context.flush_buffers()
+    return marks
+
+
+@pytest.mark.parametrize(("codec", "kind"), STREAMS)
+def test_what_is_left_out_on_purpose_damages_no_picture(codec: str, kind: str) -> None:
+    stream = stream_of(codec, kind)
+    units, keys = stream.units, [unit for unit in stream.units if unit.marks.key]
+    drained: list[Unit | None] = []
+    parts: list[Unit | None] = []
+    for place, unit in enumerate(units):
+        drained += [None, unit] if unit.marks.key else [unit]
+        parts += [None, *units[place : place + 4]] if unit.marks.key else []
+    referenced = [unit for unit in units if not unit.marks.disposable]
+    ways: list[Sequence[Unit | None]] = [units, keys, drained, parts, referenced, units[30:]]
+    for way in ways:
+        marks = corrupt_marks(stream, way)
+        assert marks
+        assert not any(marks)
+
+
+def test_a_picture_with_a_broken_part_is_called_damaged() -> None:
+    stream = h264("no-b")
+    broken = []
+    for number, unit in enumerate(stream.units):
+        data = bytearray(unit.data)
+        if number % 20:
+            data[len(data) // 2 :] = bytes(byte ^ 0x55 for byte in data[len(data) // 2 :])
+        broken.append(unit._replace(data=bytes(data)))
+    marks = corrupt_marks(stream, broken)
+    assert sum(marks) > DAMAGED_SHARE * len(marks)
+    assert not marks[0]

@@ -181,3 +181,23 @@ def test_units_that_are_decoded_without_a_picture_are_timed_from_the_first_of_th
     assert gauge.without_picture_s == 9.0
     gauge.picture(14.5, BLACK)
     assert gauge.without_picture_s == 0.0
+
+
+def test_pictures_that_are_damaged_are_told_and_are_pictures() -> None:
+    gauge = Gauge(0.0)
+    for number in range(250):
+        now = number / 25
+        gauge.unit(now, key=number % 25 == 0)
+        gauge.decoded(now, 0.001, 0.001)
+        gauge.picture(now, shade(number), damaged=number % 5 == 0)
+    assert gauge.trouble(9.96) == "20% of what it sends is damaged"
+    assert gauge.without_picture_s == 0.0
+    assert fed(25.0, 12.0, gauge=gauge, begin_s=10.0).trouble(22.0) == ""
+
+
+def test_the_last_picture_is_known_once_there_was_one() -> None:
+    gauge = Gauge(5.0)
+    assert gauge.last_picture_s is None
+    gauge.picture(7.0, shade(1))
+    gauge.undecodable(8.0)
+    assert gauge.last_picture_s == 7.0
