@@ -17,6 +17,8 @@ from blocks.data import Frame, Image
 
 # What comes in bursts and is this late has run dry: it is played out from now on.
 LATE_S = 1.0
+# So too where it is less late, and the source has let us wait for it.
+UNEVEN_S = 0.1
 
 
 class Pace(enum.Enum):
@@ -80,6 +82,7 @@ class _HandingOn:
         self._clock = clock
         self._pace = pace
         self._began_s: float | None = None
+        self._asked_s = clock.monotonic()
 
     def item(self, item: Item, captured_s: float, gauge: Gauge) -> bool:
         """False if the stop came first."""
@@ -102,6 +105,7 @@ class _HandingOn:
                 mailbox.put_waiting(timed, self._stop)
             else:
                 mailbox.put(timed)
+        self._asked_s = self._clock.monotonic()
         return True
 
     def _wait_for(self, frame: Frame, gauge: Gauge) -> float | None:
@@ -109,12 +113,21 @@ class _HandingOn:
         if self._pace is not Pace.REALTIME:
             return None
         now = self._clock.monotonic()
-        if self._began_s is None or (self._bursts and now - self._began_s - frame.at_s > LATE_S):
+        if self._began_s is None or self._has_run_dry(now, now - self._began_s - frame.at_s):
             self._began_s = now - frame.at_s
         due_s = self._began_s + frame.at_s
         self._clock.wait(self._stop, max(0.0, due_s - now))
         gauge.waited(now, max(0.0, due_s - now))
         return due_s
+
+    def _has_run_dry(self, now: float, late_s: float) -> bool:
+        """Whether what is late is to be played out from now on, so as to stay even.
+
+        With each such time what lies ready grows, until it lasts from one burst to the next. What
+        is late for want of a processor only is not: that would make the delay ever longer.
+        """
+        waited_for = UNEVEN_S < late_s < now - self._asked_s
+        return self._bursts and (late_s > LATE_S or waited_for)
 
 
 class _Luma:

@@ -420,3 +420,24 @@ def test_a_frame_that_counts_by_itself_is_marked_as_kept(every: bool) -> None:
     capture(source, [lane.mailbox], lane.stop, clock, Pace.LIVE)
     lane.join()
     assert [each.kept for each in lane.timed] == [every]
+
+
+@pytest.mark.parametrize(
+    ("late_s", "played_s"),
+    [(0.4, [0.0, 0.04, 0.08, 0.52, 0.56, 0.6]), (0.08, [0.0, 0.04, 0.08, 0.2, 0.2, 0.2])],
+)
+def test_a_burst_that_is_late_is_played_out_evenly_and_not_at_once(
+    late_s: float, played_s: list[float]
+) -> None:
+    clock, lane = ManualClock(), Lane()
+    source = Script(clock, [grey(number) for number in range(6)])
+    source.info = replace(source.info, bursts=True)
+    pauses = {3: lambda: clock.wait(threading.Event(), 0.04 + late_s)}
+    played: list[float] = []
+
+    def note(timed: Timed) -> None:
+        played.append(timed.ready_s)
+
+    lane.mailbox.put = note  # type: ignore[method-assign]  # each is to be seen
+    capture(Interrupted(source, pauses), [lane.mailbox], lane.stop, clock, Pace.REALTIME)
+    assert played == pytest.approx([1000.0 + step for step in played_s])
