@@ -15,7 +15,7 @@ import pytest
 from appliance.clock import Clock, SystemClock
 from appliance.video.errors import VideoError
 from appliance.video.reader import VideoReader
-from appliance.video.source import Item, SourceOptions
+from appliance.video.source import Item, LeftOut, SourceOptions
 from blocks.data import Frame, Image
 
 NumberOf = Callable[[Image], int]
@@ -185,6 +185,15 @@ def test_a_camera_that_falls_silent_is_an_error_after_its_last_frame(
     numbers = [number_of(item.image) for item in items if isinstance(item, Frame)]
     assert numbers == list(range(24))
     assert said == f"{camera.shown}: no data for 0.4 s; the camera or the network hangs"
+
+
+def test_pictures_held_back_over_a_silence_are_stale(camera: Camera) -> None:
+    camera.frozen = True
+    items, _ = read_until_error(camera.address, SystemClock(), SourceOptions(silence_s=1.6))
+    late = [item for item in items if not isinstance(item, Frame)]
+    assert late
+    assert late == [LeftOut("stale")] * len(late) == items[-len(late) :]
+    assert len(items) == 24
 
 
 def test_a_camera_that_misses_packets_still_accounts_for_every_unit(
