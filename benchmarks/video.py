@@ -21,7 +21,7 @@ from benchmarks.harness import MISSED, RESULTS
 from benchmarks.machine import ROOT, Load, SystemMeter, package_versions, this_code, this_machine
 from benchmarks.report import Measurement, write_json
 from benchmarks.samples import Goal, Round, Rounds, Values
-from benchmarks.video_cell import MAX_LATENCY_S, Cell, arguments
+from benchmarks.video_cell import DAEMON, MAX_LATENCY_S, Cell, arguments
 from benchmarks.video_clips import KEY_EVERY, RATE, Format, clip_of
 from benchmarks.video_scenarios import GOALS, NEEDED_CLIPS, SCENARIOS, UNITS
 from benchmarks.video_site import MODEL, STATE_DIR
@@ -66,7 +66,7 @@ def cells(counts: Sequence[int], seconds: float, settle_s: float, *, quick: bool
         return Cell(design, cameras, wanted, seconds, settle_s)
 
     usual = Format()
-    found = [cell("daemon", n, usual) for n in FULL if n in counts]
+    found = [cell(design, n, usual) for n in FULL if n in counts for design in DAEMON]
     if not quick:
         others = [Format("h264", 1080), Format("h265", 720), Format("h265", 1080)]
         found += [cell("daemon", n, other) for other in others for n in SOME if n in counts]
@@ -79,7 +79,7 @@ def cells(counts: Sequence[int], seconds: float, settle_s: float, *, quick: bool
 
 def goals_of(cell: Cell, decode_share: float) -> list[Goal]:
     """What is asked of a cell of the daemon; of others nothing."""
-    if cell.design != "daemon":
+    if cell.design not in DAEMON:
         return []
     name = cell.name
     goals = [
@@ -184,7 +184,7 @@ def _child(module: str, *given: str) -> Mapping[str, Any]:
 
 def _share(measured: Rounds, cell: Cell) -> float:
     """Of the cores, what decoding every frame takes."""
-    if cell.design != "daemon":
+    if cell.design not in DAEMON:
         return 0.0
     return measured[cell.name, "decode share"].median
 

@@ -92,3 +92,20 @@ steps:
   - {name: wait, type: bench_wait@1, gives_back: GIVES}
 outputs: {sequence: $steps.wait.sequence}
 """
+DETECTING = """version: 1
+name: detecting
+inputs: {image: {type: image}}
+steps:
+  - name: people
+    type: object_detection@1
+    image: $inputs.image
+    model: people-ssdlite
+    confidence: 0.2
+    labels: [person]
+  - name: seen
+    type: event@1
+    when: size(steps.people.detections) > 0
+    connection: local
+    data: {people: "=size(steps.people.detections)"}
+outputs: {people: $steps.people.detections}
+"""
