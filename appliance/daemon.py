@@ -187,7 +187,7 @@ class Daemon:
 
     def close(self) -> None:
         """Let the state directory go. What hangs may still use it, and keeps it until the exit."""
-        if all(name.startswith("camera:") for name in self._hanging):
+        if all(name.startswith(("camera:", "demux:")) for name in self._hanging):
             self._outbox.close()
 
     def status(self) -> dict[str, Any]:

@@ -135,11 +135,9 @@ class Camera:
     def loop(self, stop: threading.Event) -> None:
         """Read until the source has ended or `stop` is set."""
         while not stop.is_set():
-            began_s = self._clock.monotonic()
             try:
                 ended = self._read(stop)
             except VideoError as error:
-                self._backoff.lasted(self._clock.monotonic() - began_s)
                 self._clock.wait(stop, self._fail(error))
             else:
                 if ended:
@@ -233,6 +231,7 @@ class Camera:
         self._reopened_frozen = source.gauge.frozen_s(now) > REOPEN_FROZEN_S
         if pictured_s is not None:
             self._pictured_at = self._clock.now() - (now - pictured_s)
+            self._backoff.lasted(pictured_s - source.gauge.began_s)
 
     @property
     def _abandoned(self) -> bool:

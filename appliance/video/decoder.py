@@ -74,12 +74,15 @@ class Decoder(Generic[T]):
             results.append(Undecodable(_SWALLOWED))
         return results
 
-    def decode_hidden(self, packet: "av.Packet[VideoStream]") -> None:
-        """Take in a unit that is there for others to refer to and is not to be shown."""
+    def decode_hidden(self, packet: "av.Packet[VideoStream]") -> list[Decoded[T]]:
+        """Take in a unit that is there for others to refer to and is not to be shown.
+
+        It may push out pictures of units before it.
+        """
         try:
-            self._inner.decode(packet)
+            return self._claimed(self._inner.decode(packet))
         except av.FFmpegError:
-            return
+            return []
 
     def drain(self) -> list[Decoded[T] | Undecodable]:
         """Give what is held back, and go on with a key frame."""

@@ -14,6 +14,8 @@ WINDOW_S, RECENT_S = 10.0, 2.0
 IDLE_SHARE = 0.05
 # By so much, in seconds, a frame, the least lag that is known is forgotten.
 LEAK = 0.0002
+# How many units tell how far apart they are.
+LAST = 6
 # A camera that sends nothing for so long, and for so many of its own intervals, is degraded.
 SILENT_S, SILENT_INTERVALS = 2.0, 5.0
 # Pictures that are all the same for so long, over a key frame, are those of a frozen camera.
@@ -44,7 +46,7 @@ class Gauge:
     """Measures one connection of a camera."""
 
     def __init__(self, now: float) -> None:
-        self._began_s = now
+        self.began_s = now
         self._arrivals: deque[float] = deque(maxlen=2000)
         self._lags: deque[tuple[float, float]] = deque(maxlen=500)
         self._takes: deque[tuple[float, float]] = deque(maxlen=500)
@@ -140,12 +142,17 @@ class Gauge:
             return 0.0
         return still_s
 
+    @property
+    def _interval_s(self) -> float:
+        """From one unit to the next, of the last few, however far apart; 0 if that is not known."""
+        last = list(self._arrivals)[-LAST:]
+        return (last[-1] - last[0]) / (len(last) - 1) if len(last) > 1 else 0.0
+
     def trouble(self, now: float) -> str:
         """What is wrong with what it sends, as a sentence; empty where nothing is."""
         figures = self.figures(now)
         silent_s = now - self._last_s
-        interval_s = 1 / figures.rate if figures.rate else 0.0
-        if silent_s > max(SILENT_S, SILENT_INTERVALS * interval_s):
+        if silent_s > max(SILENT_S, SILENT_INTERVALS * self._interval_s):
             return f"nothing came for {silent_s:.0f} s"
         if figures.damaged > DAMAGED_SHARE:
             pictures = now - self._damaged_s <= WINDOW_S

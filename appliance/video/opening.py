@@ -40,7 +40,7 @@ def open_container(uri: str, where: str, given: SourceOptions) -> InputContainer
         return _device(where, device_attempts(str(path), given))
     try:
         # With `file:` before it, a name with a colon or a percent sign is still a name.
-        return av.open(f"file:{path}")
+        return av.open(f"file:{path}", metadata_errors="replace")
     except av.FFmpegError as error:
         raise cannot_open(where, error, network=False, timeout_s=OPEN_TIMEOUT_S) from None
 
@@ -84,7 +84,11 @@ def _opened(attempt: Attempt, more: dict[str, str]) -> InputContainer:
     # libav hands out one packet more before it reports silence: the error comes after twice this.
     silence_s = attempt.silence_s / 2
     return av.open(
-        attempt.address, options=attempt.options | more, timeout=(OPEN_TIMEOUT_S, silence_s)
+        attempt.address,
+        options=attempt.options | more,
+        # Cameras name their sessions in character sets of their own.
+        metadata_errors="replace",
+        timeout=(OPEN_TIMEOUT_S, silence_s),
     )
 
 

@@ -151,7 +151,7 @@ class VideoReader:
                 for packet in self._units or self._container.demux(self._stream):
                     # The empty ones ask for a flush, or say that the last picture stands.
                     if packet.size and packet.is_discard:
-                        self._decoder.decode_hidden(packet)
+                        yield from map(self._item, self._decoder.decode_hidden(packet))
                     elif packet.size:
                         yield from self._unit(packet, asked_s)
                     asked_s = self._clock.monotonic()

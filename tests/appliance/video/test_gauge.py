@@ -201,3 +201,11 @@ def test_the_last_picture_is_known_once_there_was_one() -> None:
     gauge.picture(7.0, shade(1))
     gauge.undecodable(8.0)
     assert gauge.last_picture_s == 7.0
+
+
+def test_a_camera_of_one_frame_in_ten_seconds_is_not_silent() -> None:
+    gauge = Gauge(0.0)
+    for number in range(10):
+        gauge.unit(number * 10.0, key=True)
+    assert gauge.trouble(90.0 + 45.0) == ""
+    assert gauge.trouble(90.0 + 60.0) == "nothing came for 60 s"
