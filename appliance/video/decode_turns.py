@@ -7,9 +7,9 @@ time too, and whoever holds the interpreter's lock is put aside in the middle of
 import threading
 from types import TracebackType
 
-# Who has waited for so long decodes without a turn: behind a decoder that hangs, in the driver of its
-# hardware perhaps, or behind others that were quicker to take theirs again. To hand a turn on to who
-# has waited longest costs a change of threads for each picture, and a fifth of the results.
+# Who has waited for so long decodes without a turn: behind a decoder that hangs, in the driver of
+# its hardware perhaps, or behind others that were quicker to take theirs again. To hand a turn on
+# to who has waited longest would cost a change of threads for each picture.
 PATIENCE_S = 0.1
 
 
