@@ -5,6 +5,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote, unquote_to_bytes
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_HOST = re.compile(r"[^:]*|\[.*\](:\d*)?|[^:]*:\d*")
 # Of these, libav takes the user and the password as percent-encoded.
 _ENCODED = ("rtsp", "rtsps", "http", "https")
 
@@ -30,7 +31,7 @@ def credentials_end(rest: str) -> int:
     """
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     end = authority.rfind("@")
-    if end < 0 and not re.fullmatch(r"[^:]*|\[.*\](:\d*)?|[^:]*:\d*", authority):
+    if not _HOST.fullmatch(authority, end + 1):
         # No host has such a port: it is a password cut in two by its own `/`, `?` or `#`.
         end = rest.rfind("@")
     return end
