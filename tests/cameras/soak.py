@@ -20,7 +20,7 @@ from pathlib import Path
 from tests.cameras.bad_servers import BadServer, HlsServer, MjpegServer
 from tests.cameras.camera import RtspCamera, RtspServer
 from tests.cameras.clips import ClipSpec
-from tests.cameras.site import Site
+from tests.cameras.site import Site, open_files
 
 Action = Callable[[], object]
 
@@ -51,14 +51,14 @@ class Look:
     at_s: float
     rss_mb: float
     threads: int
-    files: int
+    files: Counter[str]
 
     @classmethod
     def now(cls) -> "Look":
         """As the system counts it."""
         pages = int(Path("/proc/self/statm").read_text().split()[1])
-        threads, files = (len(list(Path("/proc/self", n).iterdir())) for n in ("task", "fd"))
-        return cls(time.monotonic(), pages * 4096 / 2**20, threads, files)
+        threads = len(list(Path("/proc/self/task").iterdir()))
+        return cls(time.monotonic(), pages * 4096 / 2**20, threads, open_files())
 
 
 @dataclass
@@ -190,8 +190,9 @@ def grown(base: Look, after: Look, looks: Sequence[Look]) -> list[str]:
     wrong = []
     if after.threads > base.threads:
         wrong.append(f"threads grew from {base.threads} to {after.threads}")
-    if after.files > base.files:
-        wrong.append(f"open files grew from {base.files} to {after.files}")
+    if after.files.total() > base.files.total():
+        more = dict(after.files - base.files)
+        wrong.append(f"open files grew from {base.files.total()} to {after.files.total()}: {more}")
     rise = rise_mb(looks)
     hours = (looks[-1].at_s - looks[0].at_s) / 3600 if looks else 0.0
     allowed = RSS_NOISE_MB + RSS_MB_PER_HOUR * hours
@@ -227,7 +228,7 @@ def summary(
         )
     lines += [
         f"threads   {base.threads} -> {after.threads}",
-        f"files     {base.files} -> {after.files}",
+        f"files     {_by_kind(base.files)} -> {_by_kind(after.files)}",
         f"memory    {base.rss_mb:.0f} -> {after.rss_mb:.0f} MB, at most {most:.0f} MB, "
         f"{rise_mb(looks):+.1f} MB from the second quarter to the last",
     ]
@@ -255,8 +256,12 @@ def _quiet() -> Look:
         seen[-1].at_s,
         statistics.median(x.rss_mb for x in seen),
         min(x.threads for x in seen),
-        min(x.files for x in seen),
+        min((x.files for x in seen), key=Counter.total),
     )
+
+
+def _by_kind(files: Counter[str]) -> str:
+    return f"{files.total()} ({files['socket']} sockets)"
 
 
 def _wait(seconds: float, looks: list[Look]) -> None:

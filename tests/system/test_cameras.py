@@ -10,7 +10,7 @@ import pytest
 
 from tests.cameras.camera import RtspCamera, RtspServer
 from tests.cameras.clips import ClipSpec
-from tests.cameras.site import Site
+from tests.cameras.site import Site, open_files
 
 SMALL = ClipSpec(width=320, height=240, scene="moving")
 # A test shares two processors with others: three frames of 40 ms, and what those take.
@@ -217,4 +217,4 @@ def test_a_frozen_picture_is_named_and_opened_again_once(
 
 def _held() -> tuple[int, int]:
     """Threads and open files of this process, as the system counts them."""
-    return len(list(Path("/proc/self/task").iterdir())), len(list(Path("/proc/self/fd").iterdir()))
+    return len(list(Path("/proc/self/task").iterdir())), open_files().total()
