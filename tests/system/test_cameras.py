@@ -88,6 +88,7 @@ def test_damage_is_named_counted_and_over_when_it_ends(
         assert site.backwards == []
 
 
+@pytest.mark.long
 def test_a_camera_that_hangs_up_again_and_again_leaves_no_thread_and_no_file(
     twins: tuple[RtspCamera, RtspCamera], tmp_path: Path
 ) -> None:

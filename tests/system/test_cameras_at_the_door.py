@@ -86,6 +86,7 @@ def test_live_hls_is_played_at_its_own_pace(tmp_path: Path) -> None:
         assert all(0 < b.at_s - a.at_s < 0.5 for a, b in pairwise(notes))
 
 
+@pytest.mark.long
 def test_a_still_scene_costs_no_turns_and_what_moves_is_processed(
     rtsp_server: RtspServer, tmp_path: Path
 ) -> None:
