@@ -26,7 +26,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _SIZE = re.compile(r"[1-9]\d{1,4}x[1-9]\d{1,4}")
 # In an address, or the value of a key that says what it is.
 _SECRET = re.compile(
-    r"://.*[@?]|\b\w*(?:passw|pwd|secret|token|api_?key)\w*['\"]?\s*:", re.IGNORECASE
+    r"://.*[@?]|\b\w*(?:pass|pwd|secret|token|key)\w*['\"]?\s*:|\bpw['\"]?\s*:", re.IGNORECASE
 )
 _QUOTED_ADDRESS = re.compile(r"""(['"])([^'"\s]*://)(?:\\.|(?!\1).)*\1""")
 

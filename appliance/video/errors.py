@@ -7,12 +7,12 @@ from pathlib import Path
 
 import av
 
-from appliance.video.address import credentials_end
-
 # In a query, and in paths such as /user=admin_password=…, which many cheap cameras have.
 _SECRET = re.compile(
     r"([^=&;#?/]*(?:pas|pwd|psw|token|secret|key|auth|sig|\bpw\b)[^=&;#?/]*)=[^&;#]*", re.IGNORECASE
 )
+# What can be no user: a `:` after it begins a port, and an `@` in its path is no end of a password.
+_NUMERIC_HOST = re.compile(r"(?:\d{1,3}(?:\.\d{1,3}){3}|\[[\da-fA-F:.]+\])(?::\d*)?(?:[/?#]|$)")
 _TIMED_OUT = (av.error.ExitError, av.error.TimeoutError)
 _NOT_PERMITTED = "reading it is not permitted; check the owner and the mode"
 _ERRNO_SENTENCES = {
@@ -49,13 +49,14 @@ class AccessRefusedError(VideoError):
 def redact(uri: str) -> str:
     """The address without its secrets: for messages, logs and status.
 
-    The password before the host becomes `***`, also one with an unescaped `@` or `/` in it, and so
-    does what the path or the query calls password, token, key or the like.
+    What is between the first `:` and the last `@` becomes `***`: a password may have any characters
+    in it, and where an `@` in the path makes that unclear, rather the host is hidden than a part of
+    the password shown. So does what the path or the query calls password, token, key or the like.
     """
     scheme, separator, rest = uri.partition("://")
     if not separator:
         return uri
-    user_end = credentials_end(rest)
+    user_end = -1 if _NUMERIC_HOST.match(rest) else rest.rfind("@")
     user, colon, _ = rest[: max(user_end, 0)].partition(":")
     if colon:
         rest = f"{user}:***{rest[user_end:]}"

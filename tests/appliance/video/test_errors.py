@@ -4,6 +4,8 @@ from pathlib import Path
 
 import av
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from appliance.video.errors import cannot_go_on, cannot_open, missing_file, redact
 from tests.unprivileged import as_nobody
@@ -94,3 +96,10 @@ def test_silence_and_failure_while_reading_are_told_apart() -> None:
     broken = cannot_go_on("camera", av.error.OSError(5, "Input/output error"), silent_s=5.0)
     assert str(silent) == "camera: no data for 5 s; the camera or the network hangs"
     assert str(broken) == "camera: reading stopped: Input/output error"
+
+
+@given(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=4, max_size=12))
+def test_no_password_of_whatever_characters_is_shown(password: str) -> None:
+    assert (
+        redact(f"rtsp://admin:{password}@10.0.0.7:554/ch1") == "rtsp://admin:***@10.0.0.7:554/ch1"
+    )
