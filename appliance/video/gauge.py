@@ -63,7 +63,6 @@ class Gauge:
         self._still_since_s = now
         self._keys_since = 0
         self.size = (0, 0)
-        self.size_changes = 0
 
     def unit(self, now: float, *, key: bool) -> None:
         """An access unit came."""
@@ -96,10 +95,7 @@ class Gauge:
             self._damaged_s = now
         self._last_picture_s = now
         self._fruitless_since_s = None
-        size = (image.width, image.height)
-        if size != self.size:
-            self.size_changes += self.size != (0, 0)
-            self.size = size
+        self.size = size = (image.width, image.height)
         luma = image.planes[0]
         grid = luma[:: max(1, size[1] // _GRID), :: max(1, size[0] // _GRID)].tobytes()
         if grid != self._seen:

@@ -97,10 +97,9 @@ class Undecodable:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """Access units that were captured and not decoded, on purpose; `bucket` is where they end."""
+    """An access unit that was captured and not decoded, on purpose; `bucket` is where it ends."""
 
     bucket: str
-    count: int = 1
 
 
 Item = Frame | Undecodable | LeftOut

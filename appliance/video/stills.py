@@ -94,11 +94,6 @@ class StillsReader:
         """Nothing is open between two images."""
 
     @property
-    def decoder(self) -> str:
-        """What decodes it."""
-        return "software"
-
-    @property
     def demuxed(self) -> int:
         """Files read so far. Each comes out of `frames` as one item."""
         return self._demuxed

@@ -272,7 +272,7 @@ class Script:
 
     def frames(self) -> Iterator[Item]:
         for item in self._items:
-            self.demuxed += item.count if isinstance(item, LeftOut) else 1
+            self.demuxed += 1
             self.captured_s = self._clock.monotonic()
             self._clock.seconds += self._lag_s
             yield item
@@ -374,7 +374,7 @@ def test_of_many_lanes_and_stops_at_any_time_every_frame_is_accounted_for() -> N
     for _ in range(30):
         clock, stop = ManualClock(), threading.Event()
         lanes = [Lane() for _ in range(3)]
-        kinds: list[Item] = [Undecodable("odd"), LeftOut("over-budget"), LeftOut("stale", 2)]
+        kinds: list[Item] = [Undecodable("odd"), LeftOut("over-budget"), LeftOut("stale")]
         items = [
             grey(number) if chance.random() < 0.7 else chance.choice(kinds) for number in range(120)
         ]

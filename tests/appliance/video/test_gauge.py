@@ -165,12 +165,12 @@ def test_one_picture_that_differs_ends_a_freeze() -> None:
 # Pictures.
 
 
-def test_a_change_of_size_is_counted_and_the_first_size_is_none() -> None:
+def test_the_size_is_that_of_the_last_picture_and_none_before_the_first() -> None:
     gauge = Gauge(0.0)
-    assert (gauge.size, gauge.size_changes) == ((0, 0), 0)
-    for number, size in enumerate([(64, 48), (64, 48), (32, 24), (64, 48)]):
+    assert gauge.size == (0, 0)
+    for number, size in enumerate([(32, 24), (32, 24), (64, 48)]):
         gauge.picture(number, image(size))
-    assert (gauge.size, gauge.size_changes) == ((64, 48), 2)
+    assert gauge.size == (64, 48)
 
 
 def test_units_that_are_decoded_without_a_picture_are_timed_from_the_first_of_them() -> None:

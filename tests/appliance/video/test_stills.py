@@ -182,7 +182,6 @@ def test_the_gauge_of_a_folder_knows_its_pictures(tmp_path: Path) -> None:
     source = reader(tmp_path)
     assert len(list(source.frames())) == 1
     assert source.gauge.size == (30, 20)
-    assert source.decoder == "software"
 
 
 @pytest.mark.parametrize(
