@@ -18,6 +18,9 @@ from appliance.delivery.transports.transport import Outcome, Refused, Transport,
 
 BATCH = 200
 IDLE_S = 0.5
+# A stream of events is sent in groups, twenty times a second at most: each try costs a transaction
+# or an answer. What comes after a quiet time is sent at once.
+GATHER_S = 0.05
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
 # A connection that has held so long is well again, though nothing was sent on it.
@@ -77,6 +80,7 @@ class Delivery:
         self._failures = 0
         self._pause_s = 0.0
         self._opened_at_s = 0.0
+        self._more = False
         # How many rows are sent at once. After a failure it begins again with one: a peer that cuts
         # the line at a bad row takes the answers to all others with it, each time anew.
         self._at_once = BATCH
@@ -102,6 +106,8 @@ class Delivery:
                     self._outbox.wait_for_arrival(self.name, seen, IDLE_S)
                 elif turn is _Turn.FAILED:
                     self._clock.wait(stop, self._pause_s)
+                elif not self._more:
+                    self._clock.wait(stop, GATHER_S)
             self._drain()
         finally:
             self._close()
@@ -119,6 +125,7 @@ class Delivery:
 
     def _turn(self) -> _Turn:
         rows = self._outbox.due(self.name, self._clock.now(), self._at_once)
+        self._more = len(rows) == self._at_once
         try:
             self._be_open()
             if not rows:

@@ -69,6 +69,31 @@ _totals = sa.Table(
 _COUNTED = ("emitted", "delivered", "dead", "pending")
 
 
+def _add_to_totals() -> sa.Insert:
+    new = insert(_totals)
+    added = {name: _totals.c[name] + new.excluded[name] for name in _COUNTED}
+    return new.on_conflict_do_update(["connection"], set_=added)
+
+
+def _set_sequences() -> sa.Insert:
+    new = insert(_sources)
+    return new.on_conflict_do_update(["source"], set_={"sequence": new.excluded.sequence})
+
+
+# Statements are made once: to build one takes longer than to run it.
+_ADD = sa.insert(_rows)
+_ADD_TO_TOTALS = _add_to_totals()
+_SET_SEQUENCES = _set_sequences()
+_WAITING = (
+    sa.select(*(_rows.c[field] for field in Row.__slots__), _rows.c.next_try)
+    .where(_rows.c.connection == sa.bindparam("name"), _ALIVE)
+    .order_by(_rows.c.id)
+    .limit(sa.bindparam("most"))
+)
+_THESE = sa.and_(_rows.c.id.in_(sa.bindparam("ids", expanding=True)), _ALIVE)
+_FORGET = sa.delete(_rows).where(_THESE).returning(_rows.c.connection)
+
+
 class OutboxError(Exception):
     """The outbox cannot do what was asked; the text is a sentence for the user."""
 
@@ -167,7 +192,7 @@ class Store:
         gone = 0
         with self._engine.begin() as connection:
             if batch.rows:
-                connection.execute(sa.insert(_rows), batch.rows)
+                connection.execute(_ADD, batch.rows)
                 for row in batch.rows:
                     tally.setdefault(row["connection"], Counter()).update(emitted=1, pending=1)
             for settlement in batch.settlements:
@@ -181,15 +206,10 @@ class Store:
 
     def waiting(self, name: str, limit: int) -> list[Waiting]:
         """The first rows of a connection that are not dead, oldest first."""
-        columns = (_rows.c[field] for field in Row.__slots__)
-        query = (
-            sa.select(*columns, _rows.c.next_try)
-            .where(_rows.c.connection == name, _ALIVE)
-            .order_by(_rows.c.id)
-            .limit(limit)
-        )
+        asked = {"name": name, "most": limit}
         with self._engine.connect() as connection:
-            return [Waiting(Row(*found[:-1]), found[-1]) for found in connection.execute(query)]
+            found = connection.execute(_WAITING, asked)
+            return [Waiting(Row(*each[:-1]), each[-1]) for each in found]
 
     def totals(self) -> dict[str, Totals]:
         """The counters of each connection that ever had an event."""
@@ -276,11 +296,10 @@ def _settle(connection: sa.Connection, settlement: Settlement) -> list[str]:
     left: list[str] = []
     for start in range(0, len(settlement.ids), IDS_IN_ONE_STATEMENT):
         ids = settlement.ids[start : start + IDS_IN_ONE_STATEMENT]
-        these = sa.and_(_rows.c.id.in_(ids), _ALIVE)
         if settlement.kind == "acknowledge":
-            gone = connection.execute(sa.delete(_rows).where(these).returning(_rows.c.connection))
-            left += gone.scalars()
+            left += connection.execute(_FORGET, {"ids": ids}).scalars()
             continue
+        these = sa.and_(_rows.c.id.in_(ids), _ALIVE)
         change = sa.update(_rows).where(these)
         change = change.values(tries=_rows.c.tries + 1, last_error=settlement.error)
         if settlement.kind == "bury":
@@ -297,14 +316,10 @@ def _count(connection: sa.Connection, tally: Mapping[str, Mapping[str, int]]) ->
         for name, counts in tally.items()
     ]
     if rows:
-        new = insert(_totals)
-        added = {name: _totals.c[name] + new.excluded[name] for name in _COUNTED}
-        connection.execute(new.on_conflict_do_update(["connection"], set_=added), rows)
+        connection.execute(_ADD_TO_TOTALS, rows)
 
 
 def _remember(connection: sa.Connection, sequences: Mapping[str, int]) -> None:
     rows = [{"source": source, "sequence": sequence} for source, sequence in sequences.items()]
     if rows:
-        new = insert(_sources)
-        latest = {"sequence": new.excluded.sequence}
-        connection.execute(new.on_conflict_do_update(["source"], set_=latest), rows)
+        connection.execute(_SET_SEQUENCES, rows)

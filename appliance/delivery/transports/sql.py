@@ -15,6 +15,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -207,7 +208,9 @@ class SqlTransport:
         return Unavailable(f"the database {self._address} does not answer: {_cause(error)}")
 
 
-def insert_once(dialect: str, table: str, columns: Sequence[str]) -> sa.Insert:
+# A few dozen are all that a box ever has; whoever names a new table for each event has no gain.
+@lru_cache(maxsize=256)
+def insert_once(dialect: str, table: str, columns: tuple[str, ...]) -> sa.Insert:
     """A statement that writes rows whose `event_id` is not there, and leaves the others alone."""
     typed = [sa.column(name, Utc()) if name == "time" else sa.column(name) for name in columns]
     target = sa.table(table, *typed)

@@ -253,7 +253,7 @@ def test_options_are_refused(clock: ManualClock) -> None:
 
 
 def test_the_statement_for_postgresql_leaves_a_known_row_alone() -> None:
-    statement = insert_once("postgresql", "crossings", ["event_id", "time", "total"])
+    statement = insert_once("postgresql", "crossings", ("event_id", "time", "total"))
     assert str(statement.compile(dialect=dialect("postgresql"))) == (
         "INSERT INTO crossings (event_id, time, total) VALUES "
         "(%(event_id)s, %(time)s::TIMESTAMP WITH TIME ZONE, %(total)s) "
@@ -262,7 +262,7 @@ def test_the_statement_for_postgresql_leaves_a_known_row_alone() -> None:
 
 
 def test_the_statement_for_mariadb_leaves_a_known_row_alone() -> None:
-    statement = insert_once("mariadb", "crossings", ["event_id", "total"])
+    statement = insert_once("mariadb", "crossings", ("event_id", "total"))
     assert str(statement.compile(dialect=dialect("mysql"))) == (
         "INSERT INTO crossings (event_id, total) VALUES (%s, %s) "
         "ON DUPLICATE KEY UPDATE event_id = crossings.event_id"
