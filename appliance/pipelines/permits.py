@@ -47,6 +47,9 @@ class FairShares:
         # The virtual time of whoever was picked last: where the others are.
         self._now_s = 0.0
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._shares
+
     def join(self, name: str, weight: float) -> None:
         """Take part with a weight: twice the weight is twice the time."""
         self._shares[name] = _Share(weight, self._now_s)
@@ -107,9 +110,12 @@ class Permits:
             self._shares.join(name, weight)
 
     def leave(self, name: str) -> None:
-        """A lane takes part no more."""
+        """A lane takes part no more; a turn of it that is under way ends without a permit."""
         with self._lock:
             self._shares.leave(name)
+            waiting = self._waiting.pop(name, None)
+            if waiting is not None:
+                waiting.set()
 
     @property
     def held(self) -> int:
@@ -119,7 +125,10 @@ class Permits:
 
     @contextmanager
     def hold(self, name: str, stop: threading.Event) -> Iterator[bool]:
-        """Wait for a permit, and hold it inside the `with`; False if `stop` was set before."""
+        """Wait for a permit, and hold it inside the `with`.
+
+        False if `stop` was set before, or the lane takes part no more.
+        """
         granted = self._take(name, stop)
         self._lane.name = name if granted else None
         try:
@@ -151,6 +160,8 @@ class Permits:
     def _take(self, name: str, stop: threading.Event) -> bool:
         granted = threading.Event()
         with self._lock:
+            if name not in self._shares:
+                return False
             self._shares.ready(name)
             self._waiting[name] = granted
             self._grant()
@@ -161,13 +172,16 @@ class Permits:
                     del self._waiting[name]
                     self._shares.idle(name)
                     return False
-        return True
+        with self._lock:
+            # One that has left while it waited is woken without a permit.
+            return name in self._holding
 
     def _give_back(self, name: str) -> None:
         with self._lock:
-            since_s = self._holding.pop(name)
-            self._shares.charge(name, self._clock.monotonic() - since_s)
-            self._grant()
+            since_s = self._holding.pop(name, None)
+            if since_s is not None:
+                self._shares.charge(name, self._clock.monotonic() - since_s)
+                self._grant()
 
     def _grant(self) -> None:
         """Give out what is free. The lock is held."""

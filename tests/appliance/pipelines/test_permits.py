@@ -388,3 +388,44 @@ def test_a_lane_that_has_left_can_join_again_with_another_weight() -> None:
     permits.join("a", 3.0)
     with permits.hold("a", NEVER) as granted:
         assert granted
+
+
+def test_a_lane_that_leaves_while_its_block_waits_outside_ends_its_turn_without_a_permit() -> None:
+    permits = permits_for("ab")
+    with permits.hold("a", NEVER) as granted:
+        with permits.waiting():
+            permits.leave("a")
+        assert granted
+        assert permits.held == 0
+        with permits.waiting(), permits.hold("b", NEVER) as other:
+            assert other
+            assert permits.held == 1
+    assert permits.held == 0
+    with permits.hold("a", NEVER) as again:
+        assert not again
+
+
+def test_a_lane_that_leaves_while_it_waits_for_its_permit_waits_no_longer() -> None:
+    permits, outside, answers = permits_for("abc"), threading.Event(), []
+
+    def returning() -> None:
+        with permits.hold("a", NEVER):
+            with permits.waiting():
+                outside.set()
+                wait_until(lambda: permits.held == 1)
+            answers.append(("a", permits.held))
+
+    def first() -> None:
+        with permits.hold("b", NEVER) as granted:
+            answers.append(("b", granted))
+
+    with ExitStack() as stack, running(returning):
+        assert outside.wait(LIMIT_S)
+        with permits.hold("c", NEVER):
+            stack.enter_context(running(first))
+            wait_until(lambda: waiting(permits) == {"a", "b"})
+            permits.leave("a")
+            permits.leave("b")
+            wait_until(lambda: len(answers) == 2)
+            assert sorted(answers) == [("a", 1), ("b", False)]
+    assert permits.held == 0
