@@ -66,6 +66,7 @@ class Camera:
 
     `loop` runs on one supervised thread, and ends when the source has ended or at the stop: a
     source that fails is opened again, for ever; its time and its numbers go on where they were.
+    An error on our side, such as of a lane's motion gate, is noted and raised.
     `chance` gives numbers from 0 to 1, for the pauses between; `start` starts a further thread,
     and `turns` are those in which all cameras decode.
     """
@@ -139,6 +140,9 @@ class Camera:
                 ended = self._read(stop)
             except VideoError as error:
                 self._clock.wait(stop, self._fail(error))
+            except Exception as error:
+                self._break(error)
+                raise
             else:
                 if ended:
                     break
@@ -255,6 +259,13 @@ class Camera:
         if count:
             log.warning(self._last_error, camera=self.name, failures=self._failures)
         return wait_s
+
+    def _break(self, error: Exception) -> None:
+        """Note an error on our side; who runs the loop logs it, and begins it again."""
+        self._last_error = f"{type(error).__name__}: {error}"
+        self._why = f"reading it failed on our side, and begins again: {self._last_error}"
+        self._state = "offline"
+        self._failures += 1
 
     def _open(self, stop: threading.Event) -> Source:
         return open_source(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from appliance.clock import Clock
 from appliance.observe.ages import Timed
+from appliance.video.errors import VideoError
 from appliance.video.gauge import Gauge
 from appliance.video.mailbox import Mailbox
 from appliance.video.motion import small_luma
@@ -42,29 +43,38 @@ def capture(
     """Read until the source ends, `stop` is set, or no lane is left; the mailboxes stay open.
 
     Every access unit demuxed is counted as captured for every lane, and ends there in one bucket:
-    what gives no picture in "decode-error", what is not handed on because of the stop in "stopped".
+    what gives no picture in "decode-error", what is not handed on because of the stop, or because
+    of an error on our side, in "stopped".
 
     Raises:
-        VideoError: the source failed.
+        VideoError: a live source ended or fell silent, or a file cannot be read further.
     """
-    counted = settled = 0
+    counted = 0
     hand_on = _HandingOn(mailboxes, stop, clock, pace, source.info)
+    left = "stopped"
     try:
         for item in source.frames():
             counted += _count_captured(mailboxes, source.demuxed - counted)
             if not hand_on.item(item, source.captured_s, source.gauge):
                 break
-            settled += 1
             if stop.is_set() or all(mailbox.ended for mailbox in mailboxes):
                 break
+    except VideoError:
+        # What a source that has failed has not given out is a picture that could not be made.
+        left = "decode-error"
+        raise
     finally:
         _count_captured(mailboxes, source.demuxed - counted)
-        for mailbox in mailboxes:
-            mailbox.buckets.put("stopped", source.demuxed - settled)
+        for mailbox, settled in zip(mailboxes, hand_on.settled, strict=True):
+            mailbox.buckets.put(left, source.demuxed - settled)
 
 
 class _HandingOn:
-    """Gives each item to every lane, at its time."""
+    """Gives each item to every lane, at its time.
+
+    `settled` are the items that each lane has been given: where one lane fails, those before it
+    have had theirs.
+    """
 
     def __init__(
         self,
@@ -74,6 +84,7 @@ class _HandingOn:
         pace: Pace,
         info: StreamInfo,
     ) -> None:
+        self.settled = [0] * len(mailboxes)
         self._bursts = info.bursts
         self._every = info.every
         self._waits = pace is Pace.FAST or info.every
@@ -88,8 +99,9 @@ class _HandingOn:
         """False if the stop came first."""
         if isinstance(item, (LeftOut, Undecodable)):
             bucket = item.bucket if isinstance(item, LeftOut) else "decode-error"
-            for mailbox in self._mailboxes:
+            for number, mailbox in enumerate(self._mailboxes):
                 mailbox.buckets.put(bucket)
+                self.settled[number] += 1
             return True
         due_s = self._wait_for(item, gauge)
         if self._stop.is_set():
@@ -98,15 +110,18 @@ class _HandingOn:
         timed = Timed(item, taken_s, self._clock.monotonic(), kept=self._every)
         gauge.ready(timed.ready_s, timed.ready_s - timed.captured_s)
         luma = _Luma(item.image)
-        for mailbox in self._mailboxes:
-            if not mailbox.admits(item, luma):
-                continue
-            if self._waits:
-                mailbox.put_waiting(timed, self._stop)
-            else:
-                mailbox.put(timed)
+        for number, mailbox in enumerate(self._mailboxes):
+            if mailbox.admits(item, luma):
+                self._put(mailbox, timed)
+            self.settled[number] += 1
         self._asked_s = self._clock.monotonic()
         return True
+
+    def _put(self, mailbox: Mailbox, timed: Timed) -> None:
+        if self._waits:
+            mailbox.put_waiting(timed, self._stop)
+        else:
+            mailbox.put(timed)
 
     def _wait_for(self, frame: Frame, gauge: Gauge) -> float | None:
         """Hold a clip's frame back until it is due, on the monotonic line; when that was."""

@@ -346,3 +346,33 @@ def test_a_folder_that_was_read_says_how_many_images(
     site.mailbox.put_waiting = lambda _timed, _stop: True  # type: ignore[assignment, method-assign]  # takes at once
     site.run()
     assert (site.camera.status().state, site.camera.status().why) == ("ended", why)
+
+
+def test_a_camera_whose_lane_cannot_take_its_picture_is_offline_and_says_why(
+    monkeypatch: pytest.MonkeyPatch, manual: ManualClock
+) -> None:
+    def moving(resume: Resume) -> Scripted:
+        return Scripted(manual, resume, SHADES)
+
+    def broken(_frame: Frame, _luma: object) -> bool:
+        raise ValueError("the gate is broken")
+
+    site = Site(monkeypatch, manual, moving, moving)
+    admits = site.mailbox.admits
+    site.mailbox.admits = broken  # type: ignore[method-assign]  # as a gate may
+    with pytest.raises(ValueError, match="the gate is broken"):
+        site.run()
+    status = site.camera.status()
+    assert (status.state, status.failures) == ("offline", 1)
+    assert status.last_error == "ValueError: the gate is broken"
+    assert status.why == (
+        "reading it failed on our side, and begins again: ValueError: the gate is broken"
+    )
+    assert site.sources[0].closed
+    # Who runs the loop begins it again.
+    site.mailbox.admits = admits  # type: ignore[method-assign]  # mended
+    site.run()
+    site.mailbox.discard()
+    captured, buckets = site.mailbox.buckets.account()
+    assert captured == sum(buckets.values()) == 26
+    assert site.sources[1].resume.begin_sequence == 1

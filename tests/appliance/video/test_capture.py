@@ -441,3 +441,49 @@ def test_a_burst_that_is_late_is_played_out_evenly_and_not_at_once(
     lane.mailbox.put = note  # type: ignore[method-assign]  # each is to be seen
     capture(Interrupted(source, pauses), [lane.mailbox], lane.stop, clock, Pace.REALTIME)
     assert played == pytest.approx([1000.0 + step for step in played_s])
+
+
+class BrokenAdmission(Admission):
+    """Lets three frames in, and raises for the fourth."""
+
+    def refusal(self, frame: Frame, luma: Callable[[], Any]) -> tuple[str, float | None] | None:
+        if frame.sequence == 3:
+            raise ValueError("the gate is broken")
+        return super().refusal(frame, luma)
+
+
+def test_where_the_gate_of_one_lane_raises_the_account_of_every_lane_is_balanced() -> None:
+    clock, lanes = ManualClock(), [Lane(), Lane(), Lane()]
+    lanes[1].mailbox.admission = BrokenAdmission()
+    source = Script(clock, [LeftOut("no-key"), *(grey(number) for number in range(6))])
+    mailboxes = [each.mailbox for each in lanes]
+    with pytest.raises(ValueError, match="the gate is broken"):
+        capture(source, mailboxes, threading.Event(), clock, Pace.LIVE)
+    for lane in lanes:
+        lane.mailbox.discard()
+    begun = {"captured": 5, "no-key": 1}
+    # Before the broken one the frame has been handed on, and lay there last.
+    assert lanes[0].account == {**begun, "replaced": 3, "stopped": 1}
+    assert lanes[1].account == lanes[2].account == {**begun, "replaced": 2, "stopped": 2}
+
+
+class GivesUp(Script):
+    """Captures one unit more than it gives out, and says that the connection is no good."""
+
+    def frames(self) -> Iterator[Item]:
+        yield from super().frames()
+        self.demuxed += 1
+        raise VideoError("rtsp://gate/1: nothing that came for 10 s could be decoded")
+
+
+def test_the_unit_on_which_a_connection_is_given_up_was_not_stopped() -> None:
+    clock, lane = ManualClock(), Lane()
+    with pytest.raises(VideoError, match="could be decoded"):
+        capture(
+            GivesUp(clock, [Undecodable("odd")] * 3),
+            [lane.mailbox],
+            threading.Event(),
+            clock,
+            Pace.LIVE,
+        )
+    assert lane.account == {"captured": 4, "decode-error": 4}
