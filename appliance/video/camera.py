@@ -28,6 +28,8 @@ State = Literal["starting", "running", "degraded", "offline", "ended"]
 
 # Pictures that are all the same for so long: the connection is made anew, once for each freeze.
 REOPEN_FROZEN_S = 3 * FROZEN_S
+# A turn of a loop in which no time passes, for want of a picture, lasts for so long.
+LEAST_TURN_S = 1.0
 # For so long it is told that the camera's time jumped.
 JUMP_TOLD_S = 60.0
 
@@ -200,6 +202,7 @@ class Camera:
 
     def _read(self, stop: threading.Event) -> bool:
         """Read one connection; say whether the source is at its end for good."""
+        began_s, began_at_s = self._clock.monotonic(), self._next_s
         self._source = source = self._opened or self._open(stop)
         self._opened = None
         self._why = ""
@@ -224,6 +227,10 @@ class Camera:
         ended = not self._options.loop or not source.demuxed or self._abandoned
         if ended and not stop.is_set() and not source.info.live:
             self._why = broken or _at_the_end(source)
+        if not ended and pace is Pace.REALTIME and not source.info.live:
+            # From one opening to the next: so the last frame, too, lasts for its time.
+            turn_s = (self._next_s - began_at_s) or LEAST_TURN_S
+            self._clock.wait(stop, began_s + turn_s - self._clock.monotonic())
         return ended
 
     def _note_end(self, source: Source) -> None:

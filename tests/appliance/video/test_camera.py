@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
 from appliance.clock import Clock
 from appliance.engine.testing import ManualClock
 from appliance.observe.buckets import Buckets
+from appliance.video.admission import Luma
 from appliance.video.camera import REOPEN_FROZEN_S, Camera, CameraStatus
 from appliance.video.capture import Pace
 from appliance.video.errors import AccessRefusedError
@@ -354,8 +357,8 @@ def test_a_camera_whose_lane_cannot_take_its_picture_is_offline_and_says_why(
     def moving(resume: Resume) -> Scripted:
         return Scripted(manual, resume, SHADES)
 
-    def broken(_frame: Frame, _luma: object) -> bool:
-        raise ValueError("the gate is broken")
+    def broken(frame: Frame, luma: Luma) -> bool:
+        raise ValueError(f"the gate is broken: {frame.sequence}, {luma().shape}")
 
     site = Site(monkeypatch, manual, moving, moving)
     admits = site.mailbox.admits
@@ -364,10 +367,9 @@ def test_a_camera_whose_lane_cannot_take_its_picture_is_offline_and_says_why(
         site.run()
     status = site.camera.status()
     assert (status.state, status.failures) == ("offline", 1)
-    assert status.last_error == "ValueError: the gate is broken"
-    assert status.why == (
-        "reading it failed on our side, and begins again: ValueError: the gate is broken"
-    )
+    words = "ValueError: the gate is broken: 0, (48, 64)"
+    assert status.last_error == words
+    assert status.why == f"reading it failed on our side, and begins again: {words}"
     assert site.sources[0].closed
     # Who runs the loop begins it again.
     site.mailbox.admits = admits  # type: ignore[method-assign]  # mended
@@ -376,3 +378,38 @@ def test_a_camera_whose_lane_cannot_take_its_picture_is_offline_and_says_why(
     captured, buckets = site.mailbox.buckets.account()
     assert captured == sum(buckets.values()) == 26
     assert site.sources[1].resume.begin_sequence == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "step_s"),
+    [("clip.mp4", 0.04), ("still.png", 1.0), ("slow.png", 4.0), ("bad.png", 1.0)],
+)
+def test_in_real_time_every_picture_of_a_loop_lasts_for_its_time_also_the_last(
+    render: Callable[..., Path], tmp_path: Path, manual: ManualClock, name: str, step_s: float
+) -> None:
+    path = tmp_path / name
+    if name == "clip.mp4":
+        render(name, frames=6)
+    elif name == "bad.png":
+        path.write_bytes(b"no picture")
+    else:
+        cv2.imwrite(str(path), np.zeros((8, 8, 3), np.uint8))
+    options = SourceOptions(loop=True, rate=0.25 if name == "slow.png" else None)
+    camera = Camera("gate", str(path), manual, Pace.REALTIME, options=options)
+    mailbox, stop = Mailbox(Buckets()), threading.Event()
+    camera.watch(mailbox, 1.0, 0.5)
+    came_s: list[float] = []
+
+    def note(given: object, *_more: object) -> None:
+        if given == "stopped":
+            return
+        came_s.append(manual.monotonic())
+        if len(came_s) == 15:
+            stop.set()
+
+    if name == "bad.png":
+        mailbox.buckets.put = note  # type: ignore[assignment, method-assign]  # where it ends
+    else:
+        mailbox.put = mailbox.put_waiting = note  # type: ignore[assignment, method-assign]  # taken at once
+    camera.loop(stop)
+    assert came_s[:15] == pytest.approx([number * step_s for number in range(15)], abs=1e-3)
