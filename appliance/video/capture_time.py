@@ -69,7 +69,7 @@ class CaptureTime:
     """
 
     def __init__(self, clock: Clock) -> None:
-        self._wall = _Wall(clock)
+        self._wall = Wall(clock)
         self._sender = _Sender()
         self._envelope: Envelope | None = None
         self._previous: Envelope | None = None
@@ -272,8 +272,11 @@ class CaptureTime:
         return fresh
 
 
-class _Wall:
-    """UTC less the monotonic line: taken at a connection, and anew when the wall clock is set."""
+class Wall:
+    """UTC less the monotonic line: taken at a connection, and anew when the wall clock is set.
+
+    `offset_s` is that difference, and `steps` how often the wall clock was set.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from appliance.clock import Clock
-from appliance.video.capture_time import Captured, CaptureTime
+from appliance.video.capture_time import Captured, CaptureTime, Wall
 from appliance.video.timeline import Timeline
 
 
@@ -41,12 +41,17 @@ class Line(Protocol):
 
 
 class ClipLine:
-    """The line of a clip: its own stamps from 0 on, and UTC counted from when it was opened."""
+    """The line of a clip: its own stamps from 0 on, and UTC counted from when it was opened.
+
+    Where the wall clock is set meanwhile, UTC is by the clock as it is set now: a playlist, which
+    is placed by this line as well, is read for months.
+    """
 
     def __init__(self, clock: Clock, step_s: float, begin_s: float) -> None:
         self._timeline = Timeline(step_s)
         self._begin_s = begin_s
-        self._began_at = clock.now()
+        self._wall = Wall(clock)
+        self._began_s = clock.monotonic()
 
     def captured(
         self, _stamp_s: float | None, _arrived_s: float, _sender_utc: float | None
@@ -57,7 +62,8 @@ class ClipLine:
     def place(self, stamp_s: float | None, _captured: Captured | None) -> Place:
         """By its stamp."""
         at_s = self._timeline.place(stamp_s)
-        return Place(self._begin_s + at_s, self._began_at + at_s, None)
+        self._wall.sample()
+        return Place(self._begin_s + at_s, self._wall.offset_s + self._began_s + at_s, None)
 
     @property
     def next_s(self) -> float:

@@ -21,10 +21,41 @@ def test_a_clip_begins_at_zero_whatever_its_first_stamp_is(clock: ManualClock) -
     assert [place.at_s for place in places] == pytest.approx([0.0, 0.04, 2.0])
     # UTC is counted from when it was opened.
     assert [place.captured_at for place in places] == pytest.approx(
-        [EPOCH_S, EPOCH_S + 0.04, EPOCH_S + 2.0]
+        [EPOCH_S, EPOCH_S + 0.04, EPOCH_S + 2.0], abs=1e-3
     )
     assert {place.captured_s for place in places} == {None}
     assert line.captured(7.0, 5.0, 1e9) is None
+
+
+@pytest.mark.parametrize("step_s", [3600.0, -3600.0])
+def test_utc_on_the_line_of_a_playlist_is_that_of_the_wall_clock_as_it_is_set(
+    clock: ManualClock, step_s: float
+) -> None:
+    line = ClipLine(clock, 0.04, 0.0)
+    places = []
+    for number in range(100):
+        if number == 50:
+            clock.step(step_s)
+        places.append(line.place(number * 0.04, None))
+        clock.advance(0.04)
+    # The line itself does not know of it.
+    assert [place.at_s for place in places] == pytest.approx([n * 0.04 for n in range(100)])
+    utc = [EPOCH_S + n * 0.04 + (step_s if n >= 50 else 0.0) for n in range(100)]
+    assert [place.captured_at for place in places] == pytest.approx(utc, abs=1e-3)
+
+
+def test_a_small_step_of_the_wall_clock_is_followed_slowly_on_the_line_of_a_playlist(
+    clock: ManualClock,
+) -> None:
+    line = ClipLine(clock, 0.04, 0.0)
+    line.place(0.0, None)
+    clock.step(-0.2)
+    places = []
+    for number in range(1, 1000):
+        clock.advance(0.04)
+        places.append(line.place(number * 0.04, None))
+    assert places[-1].captured_at == pytest.approx(clock.now(), abs=1e-3)
+    assert all(b.captured_at > a.captured_at for a, b in itertools.pairwise(places))
 
 
 def test_a_clip_that_begins_again_goes_on_a_frame_later(clock: ManualClock) -> None:
