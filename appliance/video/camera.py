@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
+import numpy as np
 import structlog
+from numpy.typing import NDArray
 
 from appliance.clock import Clock
 from appliance.observe.bursts import Bursts
@@ -15,19 +17,22 @@ from appliance.video.backoff import BackOff
 from appliance.video.capture import Pace, capture
 from appliance.video.capture_time import CaptureTime
 from appliance.video.decode_turns import DecodeTurns
-from appliance.video.errors import AccessRefusedError, VideoError
+from appliance.video.errors import AccessRefusedError, VideoError, redact
 from appliance.video.gauge import FROZEN_S, Gauge
 from appliance.video.hardware import HardwareChoice
 from appliance.video.levels import ALL
 from appliance.video.mailbox import Mailbox
 from appliance.video.selection import Selection
-from appliance.video.source import Opened, Resume, Source, SourceOptions, Start
+from appliance.video.source import Item, Opened, Resume, Source, SourceOptions, Start
 from appliance.video.sources import open_source
+from blocks.data import Frame
 
 State = Literal["starting", "running", "degraded", "offline", "ended"]
 
 # Pictures that are all the same for so long: the connection is made anew, once for each freeze.
 REOPEN_FROZEN_S = 3 * FROZEN_S
+# Every so many pixels are looked at, to see whether pictures differ.
+GRID = 16
 # A turn of a loop in which no time passes, for want of a picture, lasts for so long.
 LEAST_TURN_S = 1.0
 # For so long it is told that the camera's time jumped.
@@ -115,7 +120,7 @@ class Camera:
         self._next_s = 0.0
         self._jumps = 0
         self._jumped_s = -JUMP_TOLD_S
-        # A freeze that a new connection does not end: it is not made again for that.
+        # A freeze that a new connection does not end: it is not made again for that one.
         self._reopened_frozen = False
         # What has been taken of a watched folder, which may go and come back.
         self._taken: set[str] = set()
@@ -212,7 +217,8 @@ class Camera:
         pace = Pace.REALTIME if source.info.bursts else pace
         try:
             self._state = "running"
-            capture(source, self.mailboxes, stop, self._clock, pace)
+            look = _Thawing(source.gauge, self._url, self._clock, frozen=self._reopened_frozen)
+            capture(source, self.mailboxes, stop, self._clock, pace, look)
         except VideoError as error:
             if source.info.live:
                 raise
@@ -293,6 +299,33 @@ class Camera:
                 frozen_limit_s=math.inf if self._reopened_frozen else REOPEN_FROZEN_S,
             ),
         )
+
+
+class _Thawing:
+    """Looks at a connection that may be `frozen` as the one before it was, without failing for it.
+
+    As soon as two pictures differ that freeze is over: another one is a failure as any other.
+    """
+
+    def __init__(self, gauge: Gauge, url: str, clock: Clock, *, frozen: bool) -> None:
+        self._gauge = gauge
+        self._url = url
+        self._clock = clock
+        self._frozen = self._was_frozen = frozen
+        self._seen: NDArray[np.uint8] | None = None
+
+    def __call__(self, item: Item) -> None:
+        if self._frozen and isinstance(item, Frame):
+            luma = item.image.planes[0][::GRID, ::GRID]
+            self._frozen = self._seen is None or np.array_equal(self._seen, luma)
+            self._seen = luma.copy() if self._frozen else None
+        if not self._was_frozen or self._frozen:
+            return
+        # The source itself was told to bear it.
+        if self._gauge.frozen_s(self._clock.monotonic()) > REOPEN_FROZEN_S:
+            raise VideoError(
+                f"{redact(self._url)}: all pictures of {REOPEN_FROZEN_S:g} s were the same"
+            )
 
 
 def _at_the_end(source: Source) -> str:

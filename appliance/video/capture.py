@@ -2,7 +2,7 @@
 
 import enum
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,15 +39,19 @@ def capture(
     stop: threading.Event,
     clock: Clock,
     pace: Pace,
+    look: Callable[[Item], None] = lambda _item: None,
 ) -> None:
     """Read until the source ends, `stop` is set, or no lane is left; the mailboxes stay open.
+
+    `look` is shown each item after the lanes have been given it, and ends the reading by raising.
 
     Every access unit demuxed is counted as captured for every lane, and ends there in one bucket:
     what gives no picture in "decode-error", what is not handed on because of the stop, or because
     of an error on our side, in "stopped".
 
     Raises:
-        VideoError: a live source ended or fell silent, or a file cannot be read further.
+        VideoError: a live source ended or fell silent, or a file cannot be read further; or what
+            `look` raises.
     """
     counted = 0
     hand_on = _HandingOn(mailboxes, stop, clock, pace, source.info)
@@ -57,6 +61,7 @@ def capture(
             counted += _count_captured(mailboxes, source.demuxed - counted)
             if not hand_on.item(item, source.captured_s, source.gauge):
                 break
+            look(item)
             if stop.is_set() or all(mailbox.ended for mailbox in mailboxes):
                 break
     except VideoError:

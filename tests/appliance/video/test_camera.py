@@ -240,6 +240,28 @@ def test_a_camera_that_is_frozen_is_degraded_and_opened_again_once(
     assert [source.demuxed for source in site.sources] == [752, 1500, 50, 50]
 
 
+def test_a_freeze_that_a_new_connection_did_not_end_is_over_when_two_pictures_differ(
+    monkeypatch: pytest.MonkeyPatch, manual: ManualClock
+) -> None:
+    def frozen(resume: Resume) -> Scripted:
+        return Scripted(manual, resume, SHADES[:1] * 1500)
+
+    def thaws_and_freezes_again(resume: Resume) -> Scripted:
+        return Scripted(manual, resume, [*SHADES[:1] * 1000, *SHADES[1:3], *SHADES[3:4] * 1500])
+
+    site = Site(monkeypatch, manual, frozen, thaws_and_freezes_again, frozen)
+    with capture_logs() as logs:
+        site.run()
+    # The second bears a freeze of forty seconds, and is given up thirty seconds into the next.
+    demuxed = [source.demuxed for source in site.sources]
+    assert demuxed == pytest.approx([752, 1000 + 2 + 752, 1500], abs=1)
+    limits = [source.resume.frozen_limit_s for source in site.sources]
+    assert limits == [REOPEN_FROZEN_S, math.inf, math.inf]
+    assert "rtsp://gate/1: all pictures of 30 s were the same" in [each["event"] for each in logs]
+    captured, buckets = site.mailbox.buckets.account()
+    assert captured - sum(buckets.values()) == 1
+
+
 def test_a_clip_in_a_loop_goes_on_in_time_and_number(
     render: Callable[..., Path], clock: Clock
 ) -> None:
