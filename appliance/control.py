@@ -47,6 +47,9 @@ class RefusedError(ControlError):
 class ControlServer:
     """Answers requests on the thread that calls `loop`. Made after the outbox holds its lock.
 
+    `listen` may be called before, to see whether there can be a socket; `close` in the end takes it
+    away, whether or not the loop has run.
+
     `handlers` are those of commands that are a word; those of `asked` take arguments, and raise
     RefusedError for what is wrong with them.
     """
@@ -60,25 +63,53 @@ class ControlServer:
         self._state_dir = state_dir
         self._handlers = handlers
         self._asked = asked
+        self._server: socket.socket | None = None
+
+    def listen(self) -> None:
+        """Make the socket, if there is none yet: who connects is answered once the loop runs.
+
+        Raises:
+            ControlError: there can be none.
+        """
+        if self._server is not None:
+            return
+        try:
+            self._server = _listening(self._state_dir)
+        except OSError as error:
+            raise ControlError(
+                f"{self._state_dir / SOCKET_NAME}: the socket for commands cannot be made: "
+                f"{error.strerror or error}; check the owner and the mode of its folder, and that "
+                "nothing else has this name"
+            ) from error
 
     def loop(self, stop: threading.Event) -> None:
-        """Listen until `stop` is set, then take the socket away."""
-        with socket.socket(socket.AF_UNIX) as server, _address(self._state_dir) as address:
-            # Left over from a daemon that was killed: the state directory is locked by us.
+        """Listen until `stop` is set, then take the socket away.
+
+        Raises:
+            ControlError: there can be no socket.
+        """
+        self.listen()
+        try:
+            while not stop.is_set():
+                self._accept()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Take the socket away, if there is one."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
             (self._state_dir / SOCKET_NAME).unlink(missing_ok=True)
-            server.bind(address)
-            (self._state_dir / SOCKET_NAME).chmod(0o600)
-            server.listen()
-            server.settimeout(ACCEPT_S)
-            try:
-                while not stop.is_set():
-                    try:
-                        connection, _ = server.accept()
-                    except TimeoutError:
-                        continue
-                    self._answer(connection)
-            finally:
-                (self._state_dir / SOCKET_NAME).unlink(missing_ok=True)
+
+    def _accept(self) -> None:
+        if self._server is None:
+            raise ValueError("this server has been closed")
+        try:
+            connection, _ = self._server.accept()
+        except TimeoutError:
+            return
+        self._answer(connection)
 
     def _answer(self, connection: socket.socket) -> None:
         with connection:
@@ -110,6 +141,23 @@ class ControlServer:
             return self._asked[command](told)
         known = ", ".join((*self._handlers, *self._asked))
         raise RefusedError(f"unknown command {command!r}; there is {known}")
+
+
+def _listening(state_dir: Path) -> socket.socket:
+    path = state_dir / SOCKET_NAME
+    server = socket.socket(socket.AF_UNIX)
+    try:
+        # Left over from a daemon that was killed: the state directory is locked by us.
+        path.unlink(missing_ok=True)
+        with _address(state_dir) as address:
+            server.bind(address)
+        path.chmod(0o600)
+        server.listen()
+        server.settimeout(ACCEPT_S)
+    except OSError:
+        server.close()
+        raise
+    return server
 
 
 def _refusal(sentence: str, **more: bool) -> bytes:

@@ -14,7 +14,7 @@ import structlog
 
 from appliance import __version__
 from appliance.clock import Clock
-from appliance.control import ControlServer
+from appliance.control import ControlError, ControlServer
 from appliance.delivery.delivery import Delivery
 from appliance.delivery.outbox import Outbox
 from appliance.delivery.store import Totals
@@ -367,19 +367,27 @@ def _once(lane: Lane, stop: threading.Event) -> None:
 def serve(
     settings: Settings, plans: Mapping[str, Plan], clock: Clock, stop: threading.Event
 ) -> None:
-    """Run the daemon, and answer commands, until `stop` is set."""
+    """Run the daemon, and answer commands, until `stop` is set.
+
+    Raises:
+        ControlError: it could not be spoken to; nothing has been started, or it is stopped again.
+    """
     daemon = Daemon(settings, plans, clock)
     control = Supervisor(clock)
-    daemon.start()
     told = {"status": daemon.status, "stop": _set(stop)}
     server = ControlServer(settings.state_dir, told, {"explain": daemon.explain})
-    control.start("control", server.loop)
-    log.info("running", pipelines=list(plans), state_dir=str(settings.state_dir))
-    stop.wait()
-    log.info("stopping")
-    daemon.stop(STOP_S)
-    control.stop(STOP_S)
-    daemon.close()
+    try:
+        server.listen()
+        daemon.start()
+        control.start("control", server.loop, expected=(ControlError,))
+        log.info("running", pipelines=list(plans), state_dir=str(settings.state_dir))
+        stop.wait()
+        log.info("stopping")
+    finally:
+        daemon.stop(STOP_S)
+        control.stop(STOP_S)
+        server.close()
+        daemon.close()
     log.info("stopped")
 
 

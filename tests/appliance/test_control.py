@@ -420,3 +420,45 @@ def test_the_daemon_of_somebody_else_says_whom_to_be(tmp_path: Path) -> None:
         (tmp_path / SOCKET_NAME).chmod(0)
         with as_nobody(), pytest.raises(ControlError, match="run this as the daemon's user"):
             request(tmp_path, "status")
+
+
+def test_where_there_can_be_no_socket_it_is_said_why_and_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / SOCKET_NAME / "in-the-way").mkdir(parents=True)
+    server = ControlServer(tmp_path, {"ping": dict})
+    with pytest.raises(ControlError) as caught:
+        server.loop(threading.Event())
+    assert str(caught.value) == (
+        f"{tmp_path / SOCKET_NAME}: the socket for commands cannot be made: Is a directory; check "
+        "the owner and the mode of its folder, and that nothing else has this name"
+    )
+    (tmp_path / SOCKET_NAME / "in-the-way").rmdir()
+    (tmp_path / SOCKET_NAME).rmdir()
+    tmp_path.chmod(0o500)
+    with as_nobody(), pytest.raises(ControlError, match="cannot be made: Permission denied"):
+        server.listen()
+    tmp_path.chmod(0o700)
+    server.close()
+
+
+def test_a_socket_that_was_made_before_is_used_and_goes_also_without_the_loop(
+    tmp_path: Path,
+) -> None:
+    server = ControlServer(tmp_path, {"ping": dict})
+    server.listen()
+    made = (tmp_path / SOCKET_NAME).stat().st_ino
+    server.listen()
+    assert (tmp_path / SOCKET_NAME).stat().st_ino == made
+    stop = threading.Event()
+    # Who connects before the loop runs is answered then.
+    with client(tmp_path) as early:
+        early.sendall(b'{"command": "ping"}\n')
+        thread = threading.Thread(target=server.loop, args=(stop,))
+        thread.start()
+        assert answer(early) == {"ok": True}
+        stop.set()
+        thread.join(LIMIT_S)
+    assert list(tmp_path.iterdir()) == []
+    server.listen()
+    server.close()
+    server.close()
+    assert list(tmp_path.iterdir()) == []

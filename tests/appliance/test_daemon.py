@@ -14,7 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from appliance.clock import SystemClock
-from appliance.control import request
+from appliance.control import ControlError, request
 from appliance.daemon import Daemon, is_picture, serve
 from appliance.engine.errors import DefinitionError
 from appliance.engine.plan import Plan
@@ -314,6 +314,25 @@ def test_a_served_daemon_answers_and_stops_over_its_socket(make: Make, short_cli
     thread.join(PATIENCE_S)
     assert not thread.is_alive()
     assert not (settings.state_dir / "control.sock").exists()
+
+
+def test_a_daemon_that_could_not_be_spoken_to_does_not_run_and_leaves_nothing_behind(
+    make: Make, short_clip: Path
+) -> None:
+    settings = make({"front": short_clip})
+    plans = plan_pipelines(settings, load_blocks(), ())
+    in_the_way = settings.state_dir / "control.sock"
+    in_the_way.mkdir(parents=True)
+    before = threading.active_count()
+    with pytest.raises(ControlError, match="the socket for commands cannot be made"):
+        serve(settings, plans, SystemClock(), threading.Event())
+    assert threading.active_count() == before
+    # Not even the lock of the state directory.
+    in_the_way.rmdir()
+    stop = threading.Event()
+    stop.set()
+    serve(settings, plans, SystemClock(), stop)
+    assert not in_the_way.exists()
 
 
 class LeakyManifest(Manifest):
