@@ -57,6 +57,8 @@ WRITER, DELIVERIES, LAST_TURNS, LANES, CAMERAS = range(5)
 # What a stop leaves to each connection for what still waits.
 DRAIN_S = 0.6
 STOP_S = 1.8
+# And to a camera: nothing but its own timeout wakes libav, which may wait for data for seconds.
+CAMERA_S = 0.25
 LOOK_S = 0.02
 # One more than there are cores: a lane that is between two steps leaves none of them idle.
 SPARE_PERMITS = 1
@@ -131,7 +133,7 @@ class Daemon:
             if opened and name in opened:
                 camera.take(opened[name])
             if camera.mailboxes:
-                start(f"camera:{name}", camera.loop, rank=CAMERAS)
+                start(f"camera:{name}", camera.loop, rank=CAMERAS, patience_s=CAMERA_S)
         if self._pace is not Pace.FAST:
             start("steering", self._steering.loop, rank=CAMERAS)
 
@@ -187,7 +189,7 @@ class Daemon:
 
     def close(self) -> None:
         """Let the state directory go. What hangs may still use it, and keeps it until the exit."""
-        if all(name.startswith(("camera:", "demux:")) for name in self._hanging):
+        if all(name.startswith("camera:") for name in self._hanging):
             self._outbox.close()
 
     def status(self) -> dict[str, Any]:
@@ -279,7 +281,7 @@ class Daemon:
             self._pace,
             options=options,
             chance=random.random,
-            start=partial(self._supervisor.start, restart=False, rank=CAMERAS),
+            start=partial(self._supervisor.start, restart=False, rank=CAMERAS, patience_s=0.0),
             turns=self._turns,
         )
 
@@ -367,23 +369,19 @@ def _once(lane: Lane, stop: threading.Event) -> None:
 def serve(
     settings: Settings, plans: Mapping[str, Plan], clock: Clock, stop: threading.Event
 ) -> None:
-    """Run the daemon, and answer commands, until `stop` is set.
-
-    Raises:
-        ControlError: it could not be spoken to; nothing has been started, or it is stopped again.
-    """
+    """Run the daemon until `stop` is set, and answer commands; ControlError says why it cannot."""
     daemon = Daemon(settings, plans, clock)
     control = Supervisor(clock)
-    told = {"status": daemon.status, "stop": _set(stop)}
-    server = ControlServer(settings.state_dir, told, {"explain": daemon.explain})
+    handlers = {"status": daemon.status, "stop": _set(stop)}
+    server = ControlServer(settings.state_dir, handlers, {"explain": daemon.explain})
     try:
         server.listen()
         daemon.start()
         control.start("control", server.loop, expected=(ControlError,))
         log.info("running", pipelines=list(plans), state_dir=str(settings.state_dir))
         stop.wait()
-        log.info("stopping")
     finally:
+        log.info("stopping")
         daemon.stop(STOP_S)
         control.stop(STOP_S)
         server.close()

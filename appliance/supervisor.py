@@ -4,6 +4,7 @@ A loop is a plain function of a stop event. It returns when its work is done or 
 raises only when it is broken, and is then started again after a pause that grows with each failure.
 """
 
+import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ class Task:
     restart: bool
     expected: tuple[type[Exception], ...]
     rank: int
+    patience_s: float
     stop: threading.Event = field(default_factory=threading.Event)
     done: threading.Event = field(default_factory=threading.Event)
     failures: int = 0
@@ -57,12 +59,16 @@ class Supervisor:
         restart: bool = True,
         expected: tuple[type[Exception], ...] = (),
         rank: int = 0,
+        patience_s: float = math.inf,
     ) -> Task:
         """Run `loop` on a new thread called `name`; with `restart`, again whenever it raises.
 
+        At a stop it is waited for `patience_s` at most; with 0 not at all, and it is no matter if
+        it goes on: nobody needs what it holds.
+
         What is `expected` to go wrong is logged as its sentence, anything else with its traceback.
         """
-        task = Task(name, loop, restart, expected, rank)
+        task = Task(name, loop, restart, expected, rank, patience_s)
         thread = threading.Thread(target=self._supervise, args=(task,), name=name, daemon=True)
         with self._lock:
             # What runs once and is over is forgotten: connections come and go for months.
@@ -86,8 +92,9 @@ class Supervisor:
             now = self._clock.monotonic()
             until = now + (deadline - now) / (len(ranks) - i)
             for task, thread in ranked:
-                thread.join(max(0.0, until - self._clock.monotonic()))
-                if thread.is_alive():
+                wait_s = min(until, now + task.patience_s) - self._clock.monotonic()
+                thread.join(max(0.0, wait_s))
+                if thread.is_alive() and task.patience_s > 0:
                     hanging.append(task.name)
         self._tasks.clear()
         return hanging

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from appliance.clock import Clock
 from appliance.observe.bursts import Bursts
+from appliance.video.address import file_of
 from appliance.video.backoff import BackOff
 from appliance.video.capture import Pace, capture
 from appliance.video.capture_time import CaptureTime
@@ -22,6 +24,8 @@ from appliance.video.gauge import FROZEN_S, Gauge
 from appliance.video.hardware import HardwareChoice
 from appliance.video.levels import ALL
 from appliance.video.mailbox import Mailbox
+from appliance.video.opening import OPEN_TIMEOUT_S
+from appliance.video.pending import PendingSource
 from appliance.video.selection import Selection
 from appliance.video.source import Item, Opened, Resume, Source, SourceOptions, Start
 from appliance.video.sources import open_source
@@ -74,8 +78,9 @@ class Camera:
     `loop` runs on one supervised thread, and ends when the source has ended or at the stop: a
     source that fails is opened again, for ever; its time and its numbers go on where they were.
     An error on our side, such as of a lane's motion gate, is noted and raised.
-    `chance` gives numbers from 0 to 1, for the pauses between; `start` starts a further thread,
-    and `turns` are those in which all cameras decode.
+    `chance` gives numbers from 0 to 1, for the pauses between; `turns` are those in which all
+    cameras decode. `start` starts a further thread, and with it a source is opened on one, so that
+    the stop waits for no opening; what is read ends at a stop with the next that comes.
     """
 
     def __init__(  # noqa: PLR0913 - a camera is given all that it meets
@@ -107,6 +112,7 @@ class Camera:
         self._backoff = BackOff(chance)
         self._bursts = Bursts(clock)
         self._opened: Source | None = None
+        self._pending: PendingSource | None = None
         self._source: Source | None = None
         self._state: State = "starting"
         self._last_error = ""
@@ -153,6 +159,8 @@ class Camera:
             else:
                 if ended:
                     break
+        if self._pending is not None:
+            self._pending.leave()
         self._state = "ended"
         for mailbox in self.mailboxes:
             mailbox.close()
@@ -208,8 +216,11 @@ class Camera:
     def _read(self, stop: threading.Event) -> bool:
         """Read one connection; say whether the source is at its end for good."""
         began_s, began_at_s = self._clock.monotonic(), self._next_s
-        self._source = source = self._opened or self._open(stop)
+        source = self._opened or self._open(stop)
         self._opened = None
+        if source is None:
+            return False
+        self._source = source
         self._why = ""
         self._connections += 1
         broken = ""
@@ -280,7 +291,32 @@ class Camera:
         self._state = "offline"
         self._failures += 1
 
-    def _open(self, stop: threading.Event) -> Source:
+    def _open(self, stop: threading.Event) -> Source | None:
+        """The source, open; None if the stop came before.
+
+        What gives nothing in the system, a device or a pipe, is waited for again at the next try:
+        to begin anew would only leave one more thread there.
+        """
+        opens = partial(self._open_here, stop)
+        if self._start is None:
+            return opens()
+        pending, self._pending = self._pending, None
+        if pending is None:
+            pending = PendingSource(opens, self._start, f"open:{self.name}")
+        # On the network libav itself says after how long it gives up.
+        patience_s = OPEN_TIMEOUT_S if file_of(self._url) is not None else math.inf
+        if pending.wait(stop, self._clock, patience_s):
+            return pending.take()
+        if stop.is_set():
+            pending.leave()
+            return None
+        self._pending = pending
+        raise VideoError(
+            f"{redact(self._url)}: it sends nothing within {OPEN_TIMEOUT_S:g} s of being opened; "
+            "check the device or the disk, or what is to write into this pipe"
+        )
+
+    def _open_here(self, stop: threading.Event) -> Source:
         return open_source(
             self._url,
             self.name,

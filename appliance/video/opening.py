@@ -155,10 +155,19 @@ def is_untimed(container: InputContainer) -> bool:
     return container.format.name in _UNTIMED
 
 
+def _is_named_pipe(uri: str) -> bool:
+    """Whether it can be opened again: that which a shell makes for one program ends as a clip."""
+    path = file_of(uri)
+    try:
+        return path is not None and path.resolve().is_fifo()
+    except OSError:
+        return False
+
+
 def _is_live(uri: str, container: InputContainer) -> bool:
     scheme = scheme_of(uri)
     if scheme in ("", "file"):
-        return "v4l2" in container.format.name
+        return "v4l2" in container.format.name or _is_named_pipe(uri)
     if scheme not in ("http", "https") or container.duration is not None:
         return container.duration is None
     # A server that knows how long its answer is sends a file; a playlist's length says nothing.

@@ -1,12 +1,13 @@
 """Cameras, lanes and deliveries wired together and taken apart again."""
 
 import json
+import socket
 import sqlite3
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -333,6 +334,24 @@ def test_a_daemon_that_could_not_be_spoken_to_does_not_run_and_leaves_nothing_be
     stop.set()
     serve(settings, plans, SystemClock(), stop)
     assert not in_the_way.exists()
+
+
+def test_a_camera_that_accepts_and_is_mute_does_not_delay_the_stop(
+    make: Make, start: Callable[..., Daemon], short_clip: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, capture_logs() as logs:
+        port = server.getsockname()[1]
+        mute = {kind: f"{kind}://127.0.0.1:{port}/camera" for kind in ("rtsp", "http")}
+        daemon = start(make({"front": short_clip, **mute}))
+        server.settimeout(PATIENCE_S)
+        with ExitStack() as stack:
+            # Both wait for an answer.
+            for _ in mute:
+                stack.enter_context(server.accept()[0])
+            daemon.stop(2.0)
+    assert "did not stop in time" not in [line["event"] for line in logs]
+    states = {name: status["state"] for name, status in daemon.status()["cameras"].items()}
+    assert states == dict.fromkeys(("front", *mute), "ended")
 
 
 class LeakyManifest(Manifest):

@@ -213,3 +213,28 @@ def test_what_runs_once_and_goes_on_is_stopped_with_its_rank(supervisor: Supervi
     supervisor.start("demux", noting("demux"), restart=False, rank=4)
     assert supervisor.stop(LONG_S) == []
     assert order == ["demux", "writer"]
+
+
+def test_a_loop_is_waited_for_as_long_as_its_patience_says_and_no_longer() -> None:
+    clock = SystemClock()
+    supervisor, release = Supervisor(clock), threading.Event()
+
+    def hangs(stop: threading.Event) -> None:
+        release.wait()
+
+    began_s = clock.monotonic()
+    tasks = [
+        supervisor.start("camera:mute", hangs, rank=4, patience_s=0.1),
+        supervisor.start("camera:dark", hangs, rank=4, patience_s=0.1),
+        supervisor.start("open:far", hangs, rank=4, patience_s=0.0),
+        supervisor.start("lane", until_stopped, rank=3),
+    ]
+    try:
+        # What is not waited for is not named either.
+        assert supervisor.stop(LONG_S) == ["camera:mute", "camera:dark"]
+        assert 0.1 <= clock.monotonic() - began_s < LONG_S / 4
+        assert [task.done.is_set() for task in tasks] == [False, False, False, True]
+    finally:
+        release.set()
+    for task in tasks:
+        finished(task)

@@ -1,6 +1,7 @@
 """A camera over its life: clips that end, cameras that fail and come back."""
 
 import math
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -435,3 +436,82 @@ def test_in_real_time_every_picture_of_a_loop_lasts_for_its_time_also_the_last(
         mailbox.put = mailbox.put_waiting = note  # type: ignore[assignment, method-assign]  # taken at once
     camera.loop(stop)
     assert came_s[:15] == pytest.approx([number * step_s for number in range(15)], abs=1e-3)
+
+
+def test_a_pipe_into_which_nobody_writes_is_offline_waited_for_and_read_when_somebody_does(
+    render: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.video.camera.OPEN_TIMEOUT_S", 0.0)
+    pipe, content = tmp_path / "camera.ts", render("x.ts", frames=12).read_bytes()
+    os.mkfifo(pipe)
+    seen: list[CameraStatus] = []
+    started: list[threading.Thread] = []
+    writer = threading.Thread(target=pipe.write_bytes, args=(content,))
+
+    def start(name: str, loop: Callable[[threading.Event], None]) -> None:
+        thread = threading.Thread(target=loop, args=(stop,), name=name, daemon=True)
+        started.append(thread)
+        thread.start()
+
+    def look() -> None:
+        """In the pauses: from the third on somebody writes, and at the end it is told."""
+        seen.append(camera.status())
+        if len(seen) == 3:
+            writer.start()
+        if mailbox.buckets.captured or len(seen) > 1000:
+            stop.set()
+
+    class Clock(ManualClock):
+        def wait(self, stop: threading.Event, seconds: float) -> bool:
+            look()
+            return super().wait(stop, seconds)
+
+    stop, mailbox = threading.Event(), Mailbox(Buckets())
+    camera = Camera("gate", str(pipe), Clock(), Pace.REALTIME, start=start)
+    camera.watch(mailbox, 1.0, 0.5)
+    camera.loop(stop)
+    writer.join(PATIENCE_S)
+    words = (
+        f"{pipe}: it sends nothing within 0 s of being opened; check the device or the disk, or "
+        "what is to write into this pipe"
+    )
+    assert [(each.state, each.why) for each in seen[:3]] == [("offline", words)] * 3
+    # One thread waits for it, however often it is tried.
+    assert [thread.name for thread in started] == ["open:gate"]
+    assert mailbox.buckets.captured == 12
+    assert seen[-1].state == "offline"
+    assert seen[-1].why == f"{pipe}: the stream ended; the camera closed it"
+
+
+def test_a_stop_does_not_wait_for_an_opening_and_what_is_opened_after_it_is_closed(
+    monkeypatch: pytest.MonkeyPatch, manual: ManualClock
+) -> None:
+    began, release, stop = threading.Event(), threading.Event(), threading.Event()
+    source = Scripted(manual, Resume(), SHADES)
+    started: list[threading.Thread] = []
+
+    def opens(*_given: object, **_named: object) -> Scripted:
+        began.set()
+        assert release.wait(PATIENCE_S)
+        return source
+
+    def start(name: str, loop: Callable[[threading.Event], None]) -> None:
+        started.append(threading.Thread(target=loop, args=(stop,), name=name, daemon=True))
+        started[-1].start()
+
+    monkeypatch.setattr("appliance.video.camera.open_source", opens)
+    camera = Camera("gate", "rtsp://gate/1", manual, Pace.LIVE, start=start)
+    mailbox = Mailbox(Buckets())
+    camera.watch(mailbox, 1.0, 0.5)
+    reading = threading.Thread(target=camera.loop, args=(stop,))
+    reading.start()
+    assert began.wait(PATIENCE_S)
+    stop.set()
+    reading.join(PATIENCE_S)
+    assert not reading.is_alive()
+    assert (camera.status().state, mailbox.ended, source.closed) == ("ended", True, False)
+    release.set()
+    (opening,) = started
+    opening.join(PATIENCE_S)
+    assert source.closed
+    assert mailbox.buckets.captured == 0

@@ -1,15 +1,17 @@
 """Cameras that refuse a transport, or accept everything and send nothing."""
 
+import os
 import socketserver
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import av
 import pytest
 
 from appliance.video.errors import VideoError, cannot_open
-from appliance.video.opening import open_container
+from appliance.video.opening import open_container, stream_info, video_stream
 from appliance.video.source import SourceOptions
 
 SDP = (
@@ -117,3 +119,36 @@ def test_a_device_that_refuses_jpeg_is_opened_without_and_then_given_up(
     with pytest.raises(VideoError, match="/dev/null: the device refuses the size or the rate"):
         open_container("/dev/null", "/dev/null", SourceOptions(size=(1920, 1080)))
     assert tried == ["mjpeg", None]
+
+
+def transport_stream(render: Callable[..., Path]) -> bytes:
+    return render("x.ts", frames=6).read_bytes()
+
+
+def test_a_named_pipe_is_live_for_somebody_may_write_into_it_again(
+    render: Callable[..., Path], tmp_path: Path
+) -> None:
+    content, pipe = transport_stream(render), tmp_path / "camera.ts"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(content,))
+    writer.start()
+    with open_container(str(pipe), "gate", SourceOptions()) as container:
+        info = stream_info(str(pipe), container, video_stream(container, "gate"))
+    writer.join()
+    assert (info.live, info.codec) == (True, "h264")
+
+
+def test_what_a_shell_pipes_into_one_program_ends_as_a_clip(render: Callable[..., Path]) -> None:
+    content = transport_stream(render)
+    reading, writing = os.pipe()
+    try:
+        # So little has room in a pipe that nobody reads yet.
+        assert len(content) < 65_536
+        os.write(writing, content)
+        os.close(writing)
+        uri = f"/dev/fd/{reading}"
+        with open_container(uri, "gate", SourceOptions()) as container:
+            info = stream_info(uri, container, video_stream(container, "gate"))
+    finally:
+        os.close(reading)
+    assert (info.live, info.codec) == (False, "h264")
