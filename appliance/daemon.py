@@ -283,6 +283,7 @@ class Daemon:
             chance=random.random,
             start=partial(self._supervisor.start, restart=False, rank=CAMERAS, patience_s=0.0),
             turns=self._turns,
+            busy=lambda: self._permits.all_held,
         )
 
     def _lane(self, pipeline: str, camera: str, run: Run, on_turn: OnTurn | None) -> Lane:

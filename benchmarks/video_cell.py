@@ -75,10 +75,7 @@ def _daemon(cell: Cell, clip: Path) -> dict[str, Any]:
 
 def _figures(span: Span, costs: Costs, rss: float) -> dict[str, float]:
     captured = sum(map(span.captured, span.buckets))
-    left_out = sum(
-        span.rate(lane, name) for lane in span.buckets for name in ("over-budget", "no-key")
-    )
-    decoding = costs.decoding(captured - left_out, captured)
+    decoding = costs.decoding(span.decoded, captured)
     cores, results = span.use.cores, sum(span.rates)
     limit = costs.limit(cores, RATE * len(span.buckets), decoding)
     ages = [age for lane in span.ages_ms.values() for age in lane]
@@ -94,7 +91,7 @@ def _figures(span: Span, costs: Costs, rss: float) -> dict[str, float]:
         "fairness": min(span.rates) / max(*span.rates, 1e-9),
         "least": min(span.rates),
         "captured": captured,
-        "decoded": captured - left_out,
+        "decoded": span.decoded,
         "cpu captured": span.use.own / captured * 1000 if captured else 0.0,
         "cpu processed": span.use.own / results * 1000 if results else 0.0,
         "rss": rss,

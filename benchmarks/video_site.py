@@ -57,9 +57,13 @@ def _after(begin_s: float, loop: Loop) -> Loop:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What a site did: by lane, how many frames ended where, and ages of results, in ms."""
+    """What a site did: by lane, how many frames ended where, and ages of results, in ms.
+
+    `decoded` is units/s of all cameras.
+    """
 
     use: Use
+    decoded: float
     buckets: Mapping[str, Mapping[str, int]]
     ages_ms: Mapping[str, Sequence[float]]
 
@@ -131,7 +135,7 @@ class Site(AbstractContextManager["Site"]):
 
     def watch(self, seconds: float, meanwhile: Callable[[], None] = lambda: None) -> Span:
         """What happens from now on for some seconds, the machine's load included."""
-        before, counters = self._buckets(), Counters.now()
+        before, decoded, counters = self._buckets(), self._decoded(), Counters.now()
         until_s = time.monotonic() + seconds
         meanwhile()
         time.sleep(max(0.0, until_s - time.monotonic()))
@@ -144,7 +148,11 @@ class Site(AbstractContextManager["Site"]):
             lane: [way.age_s * 1000 for at_s, way in list(ages.all) if at_s >= counters.wall_s]
             for lane, ages in self.ages.items()
         }
-        return Span(use, buckets, ages)
+        return Span(use, (self._decoded() - decoded) / use.wall_s, buckets, ages)
+
+    def _decoded(self) -> int:
+        cameras = self.daemon._cameras.values()  # noqa: SLF001 - of no use but here
+        return sum(c.selection.decoded for c in cameras if c.selection is not None)
 
     def _buckets(self) -> dict[str, dict[str, int]]:
         return {str(lane.name): lane.buckets.snapshot() for lane in self.daemon.lanes}

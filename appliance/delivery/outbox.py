@@ -105,7 +105,9 @@ class Outbox:
                 self._waiting.append(_Record(source, tuple(drafts), committed))
                 self._queued += len(drafts)
                 self._handed_over += 1
-                self._work.notify()
+                # The writer lingers by itself: it is woken for the first and for a full group.
+                if self._queued == len(drafts) or self._queued >= GROUP:
+                    self._work.notify()
         if refused:
             raise UnsendableEvent("; ".join(refused))
 

@@ -14,7 +14,7 @@ CPU = "CPUExecutionProvider"
 OPENVINO = "OpenVINOExecutionProvider"
 _ERRORS_ONLY = 3
 # About a third of the processor time of others that are ready to run.
-NICENESS, NICEST = 5, 19
+NICENESS, NICEST = 15, 19
 
 Shape = tuple[int | str, ...]
 

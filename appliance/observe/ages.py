@@ -4,6 +4,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from blocks.data import Frame
 
@@ -12,15 +13,42 @@ WINDOW_S = 10.0
 MOST = 1000
 
 
+class Numbered(Protocol):
+    """What an account knows of a frame."""
+
+    @property
+    def sequence(self) -> int:
+        """Its number, of those of its camera."""
+        ...
+
+    @property
+    def captured_at(self) -> float:
+        """When it was taken, in UTC."""
+        ...
+
+
+class Undecoded(Numbered, Protocol):
+    """A frame that is decoded by whoever wants it."""
+
+    @property
+    def at_s(self) -> float:
+        """When it was taken, on its source's own line."""
+        ...
+
+    def decode(self) -> Frame | str:
+        """The frame; where there is none, the bucket in which it ends."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Timed:
     """A frame with the times of its way, on the machine's monotonic line.
 
-    `captured_s` is when it was taken, `ready_s` when it lay decoded before its lane. One that is
-    `kept` counts by itself, however old it is: an image of a folder.
+    `captured_s` is when it was taken, `ready_s` when it lay before its lane, decoded or to be
+    decoded by it. One that is `kept` counts by itself, however old it is: an image of a folder.
     """
 
-    frame: Frame
+    frame: Frame | Undecoded
     captured_s: float
     ready_s: float
     kept: bool = False

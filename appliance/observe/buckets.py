@@ -5,7 +5,7 @@ from collections import Counter, deque
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from blocks.data import Frame
+from appliance.observe.ages import Numbered
 
 # What each bucket holds, for those who ask why a frame was not processed.
 MEANINGS = MappingProxyType(
@@ -60,7 +60,7 @@ class Buckets:
             with self._lock:
                 self._ended[bucket] += count
 
-    def end(self, frame: Frame, bucket: str, number: float | None = None) -> None:
+    def end(self, frame: Numbered, bucket: str, number: float | None = None) -> None:
         """Count one captured frame that ended in `bucket`, and remember it."""
         ended = Ended(frame.sequence, frame.captured_at, bucket, number)
         with self._lock:

@@ -23,7 +23,7 @@ from appliance.observe.bursts import Bursts
 from appliance.pipelines.permits import Permits
 from appliance.pipelines.shortage import in_ms, shortage
 from appliance.pipelines.source_time import SourceTime
-from blocks.data import Event, Moment
+from blocks.data import Event, Frame, Moment
 
 log = structlog.get_logger(__name__)
 
@@ -271,8 +271,12 @@ class Lane:
             age_s = began_s - timed.captured_s
             if self._is_stale(timed, age_s):
                 self.buckets.end(timed.frame, "stale", age_s)
+                return
+            frame = timed.frame if isinstance(timed.frame, Frame) else timed.frame.decode()
+            if isinstance(frame, Frame):
+                self._run_frame(frame, timed, began_s)
             else:
-                self._run_frame(timed, began_s)
+                self.buckets.end(timed.frame, frame, age_s)
 
     def _is_stale(self, timed: Timed, age_s: float) -> bool:
         """Whether the result would come too late, where that of another frame would not.
@@ -288,8 +292,7 @@ class Lane:
         self._usual_lag_s = usual_s + (lag_s - usual_s) * LAG_WEIGHT
         return age_s + turn_s > limit_s >= min(lag_s, usual_s) + turn_s
 
-    def _run_frame(self, timed: Timed, began_s: float) -> None:
-        frame = timed.frame
+    def _run_frame(self, frame: Frame, timed: Timed, began_s: float) -> None:
         self._time.seen(frame)
         if self._last is not None and frame.at_s < self._last.at_s:
             # So late that ticks after it have been run: for blocks time never goes back.

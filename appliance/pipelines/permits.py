@@ -123,6 +123,11 @@ class Permits:
         with self._lock:
             return len(self._holding)
 
+    @property
+    def all_held(self) -> bool:
+        """Whether whoever wants one now would have to wait."""
+        return self.held >= self.count
+
     @contextmanager
     def hold(self, name: str, stop: threading.Event) -> Iterator[bool]:
         """Wait for a permit, and hold it inside the `with`.

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from appliance.observe.ages import Undecoded
 from appliance.video.motion import MotionGate
 from blocks.data import Frame
 
@@ -54,7 +55,7 @@ class Admission:
         # How much of the last picture had changed, for those who ask.
         self.moved = 0.0
 
-    def refusal(self, frame: Frame, luma: Luma) -> tuple[str, float | None] | None:
+    def refusal(self, frame: Frame | Undecoded, luma: Luma) -> tuple[str, float | None] | None:
         """The bucket for a frame that is not let in, with its figure; None for one that is.
 
         `luma` gives the frame's small luma picture; it is only asked for where there is a gate.

@@ -79,8 +79,9 @@ class Camera:
     source that fails is opened again, for ever; its time and its numbers go on where they were.
     An error on our side, such as of a lane's motion gate, is noted and raised.
     `chance` gives numbers from 0 to 1, for the pauses between; `turns` are those in which all
-    cameras decode. `start` starts a further thread, and with it a source is opened on one, so that
-    the stop waits for no opening; what is read ends at a stop with the next that comes.
+    cameras decode; `busy` tells whether a lane that wanted to compute would have to wait. `start`
+    starts a further thread, and with it a source is opened on one, so that the stop waits for no
+    opening; what is read ends at a stop with the next that comes.
     """
 
     def __init__(  # noqa: PLR0913 - a camera is given all that it meets
@@ -94,15 +95,17 @@ class Camera:
         chance: Callable[[], float] = lambda: 1.0,
         start: Start | None = None,
         turns: DecodeTurns | None = None,
+        busy: Callable[[], bool] = lambda: False,
     ) -> None:
         self._turns = turns
+        self._busy = busy
         self._start = start
         self.name = name
         self.mailboxes: list[Mailbox] = []
         # That of the most important lane.
         self.weight = 0.0
         self.max_latency_s = 0.0
-        self.selection = Selection() if pace is not Pace.FAST else None
+        self.selection = Selection(self._defers) if pace is not Pace.FAST else None
         self._url = url
         self._clock = clock
         self._pace = pace
@@ -203,6 +206,16 @@ class Camera:
     def level(self) -> str:
         """What of the stream is decoded."""
         return str(self.selection.level) if self.selection is not None else str(ALL)
+
+    def _defers(self) -> bool:
+        """Whether a lane that takes what comes now had better decode it itself.
+
+        So it is while it could not compute anyway, and where it waits for nothing else. A lane that
+        computes while there is time for more gets its next picture decoded meanwhile.
+        """
+        if any(mailbox.admission.gate is not None for mailbox in self.mailboxes):
+            return False
+        return self._busy() or all(mailbox.idle for mailbox in self.mailboxes)
 
     def _time_trouble(self, now: float) -> str:
         if self._times.jumps != self._jumps:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appliance.clock import Clock
-from appliance.observe.ages import Timed
+from appliance.observe.ages import Timed, Undecoded
 from appliance.video.errors import VideoError
 from appliance.video.gauge import Gauge
 from appliance.video.mailbox import Mailbox
@@ -114,7 +114,7 @@ class _HandingOn:
         taken_s = captured_s if due_s is None else due_s
         timed = Timed(item, taken_s, self._clock.monotonic(), kept=self._every)
         gauge.ready(timed.ready_s, timed.ready_s - timed.captured_s)
-        luma = _Luma(item.image)
+        luma = _Luma(item.image) if isinstance(item, Frame) else _no_luma
         for number, mailbox in enumerate(self._mailboxes):
             if mailbox.admits(item, luma):
                 self._put(mailbox, timed)
@@ -128,7 +128,7 @@ class _HandingOn:
         else:
             mailbox.put(timed)
 
-    def _wait_for(self, frame: Frame, gauge: Gauge) -> float | None:
+    def _wait_for(self, frame: Frame | Undecoded, gauge: Gauge) -> float | None:
         """Hold a clip's frame back until it is due, on the monotonic line; when that was."""
         if self._pace is not Pace.REALTIME:
             return None
@@ -161,6 +161,10 @@ class _Luma:
         if self._made is None:
             self._made = small_luma(self._image)
         return self._made
+
+
+def _no_luma() -> NDArray[np.uint8]:
+    raise ValueError("a frame at which a motion gate looks is not left to its lane to decode")
 
 
 def _count_captured(mailboxes: Sequence[Mailbox], count: int) -> int:

@@ -74,6 +74,15 @@ class Decoder(Generic[T]):
             results.append(Undecodable(_SWALLOWED))
         return results
 
+    @property
+    def holds_back(self) -> bool:
+        """Whether it has units of which it has given no picture yet."""
+        return bool(self._pending)
+
+    def forget(self) -> None:
+        """Whatever it still holds back settles nothing any more."""
+        self._pending.clear()
+
     def decode_hidden(self, packet: "av.Packet[VideoStream]") -> list[Decoded[T]]:
         """Take in a unit that is there for others to refer to and is not to be shown.
 

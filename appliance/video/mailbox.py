@@ -2,7 +2,7 @@
 
 import threading
 
-from appliance.observe.ages import Timed
+from appliance.observe.ages import Timed, Undecoded
 from appliance.observe.buckets import Buckets
 from appliance.video.admission import Admission, Luma
 from blocks.data import Frame
@@ -24,8 +24,10 @@ class Mailbox:
         self._changed = threading.Condition()
         self._timed: Timed | None = None
         self._closed = False
+        # A lane waits for the next frame.
+        self.idle = False
 
-    def admits(self, frame: Frame, luma: Luma) -> bool:
+    def admits(self, frame: Frame | Undecoded, luma: Luma) -> bool:
         """Whether the lane wants a frame; one that it does not want is counted."""
         refusal = self.admission.refusal(frame, luma)
         if refusal is None:
@@ -64,6 +66,7 @@ class Mailbox:
         False if the mailbox has ended, `stop` is set, or none came within `timeout_s`.
         """
         with self._changed:
+            self.idle = self._timed is None
             while self._timed is None and not self._closed and not stop.is_set():
                 if timeout_s is not None and timeout_s <= 0:
                     return False
@@ -106,5 +109,5 @@ class Mailbox:
             return self._closed and self._timed is None
 
     def _set(self, timed: Timed | None) -> None:
-        self._timed = timed
+        self._timed, self.idle = timed, False
         self._changed.notify_all()

@@ -10,8 +10,11 @@ import av
 from av.video.stream import VideoStream
 
 from appliance.clock import Clock
+from appliance.video.access_units import UnitMarks
 from appliance.video.capture_time import Captured, CaptureTime
+from appliance.video.decode_costs import DecodeCosts
 from appliance.video.decoder import Decoded, Decoder
+from appliance.video.deferral import Deferral, DeferredFrame, DeferredUnit
 from appliance.video.errors import VideoError, cannot_go_on, redact
 from appliance.video.gauge import Gauge
 from appliance.video.lines import ClipLine, Line, LiveLine
@@ -27,10 +30,13 @@ from appliance.video.planes import image_of
 from appliance.video.selection import LATE_S, Selection
 from appliance.video.sender_time import SenderTime
 from appliance.video.source import DEFAULT_RATE, Item, LeftOut, Resume, SourceOptions, Undecodable
-from blocks.data import Frame
+from blocks.data import Frame, Image
 
 # Units come, and none of them gives a picture: after so long the connection is made anew.
 NO_PICTURE_S = 10.0
+# A decoder that holds no picture back after so many units does not put them in another order.
+PROMPT = 10
+_PLAIN = UnitMarks()
 
 
 class VideoReader:
@@ -66,6 +72,12 @@ class VideoReader:
             raise
         self._units = self._low_latency(uri, resume)
         self._decoder: Decoder[Captured | None] = Decoder(self._stream, resume.hardware)
+        self._costs = DecodeCosts(clock)
+        self._deferral = Deferral(self._late)
+        # A unit that was deferred gave no picture.
+        self._damaged = False
+        # After so many units in a row the decoder held nothing back.
+        self._prompt = 0
         self._selection: Selection | None = None
         if resume.selection is not None:
             self.select(resume.selection)
@@ -103,6 +115,8 @@ class VideoReader:
 
     def close(self) -> None:
         """Let go of the file, the connection or the device."""
+        with self._deferral.lock:
+            self._deferral.discard()
         if self._units is None:
             self._container.close()
         else:
@@ -132,6 +146,7 @@ class VideoReader:
             yield from self._demux()
         except VideoError as error:
             failure = error
+        self._deferral.decode_all()
         for result in self._decoder.flush():
             item = self._item(result)
             late_s = self._clock.monotonic() - self.captured_s
@@ -151,6 +166,7 @@ class VideoReader:
                 for packet in self._units or self._container.demux(self._stream):
                     # The empty ones ask for a flush, or say that the last picture stands.
                     if packet.size and packet.is_discard:
+                        self._deferral.decode_all()
                         yield from map(self._item, self._decoder.decode_hidden(packet))
                     elif packet.size:
                         yield from self._unit(packet, asked_s)
@@ -171,19 +187,23 @@ class VideoReader:
         captured = self._line.captured(stamp_s, now, sender_utc)
         self.gauge.unit(now, key=packet.is_keyframe)
         self._check_life()
+        if self._damaged:
+            self._lose()
         if self._selection is not None:
             lag_s = now - captured.taken_s if captured is not None else 0.0
             refusal = self._selection.refusal(packet, now, lag_s)
             if refusal:
                 self._given += 1
                 yield LeftOut(refusal)
-            elif self._selection.restarts:
-                yield from map(self._item, self._decoder.drain())
-            if not refusal:
+            elif self._may_defer(self._selection):
+                yield self._deferred(packet, captured, now)
+            else:
+                if self._selection.restarts:
+                    yield from map(self._item, self._drain())
                 yield from map(self._item, self._decoded(packet, captured, now))
-            if self._selection.ends_group:
+            if self._selection.ends_group and self._decoder.holds_back:
                 # What the decoder holds back would wait for the next group.
-                yield from map(self._item, self._decoder.drain())
+                yield from map(self._item, self._drain())
         else:
             yield from map(self._item, self._decoded(packet, captured, now))
 
@@ -210,16 +230,85 @@ class VideoReader:
     def _decoded(
         self, packet: "av.Packet[VideoStream]", captured: Captured | None, now: float
     ) -> list[Decoded[Captured | None] | Undecodable]:
-        begun_s = self._clock.cpu_s()
-        with self._turns:
-            results = self._decoder.decode(packet, captured)
-        cost_s = self._clock.cpu_s() - begun_s
+        with self._turns, self._deferral.lock:
+            self._deferral.decode_all()
+            results = self._decode(packet, captured, self._marks, now)
+        if any(isinstance(result, Undecodable) for result in results):
+            self._lose()
+        return results
+
+    def _decode(
+        self,
+        packet: "av.Packet[VideoStream]",
+        captured: Captured | None,
+        marks: UnitMarks,
+        now: float,
+    ) -> list[Decoded[Captured | None] | Undecodable]:
+        """Decode a unit, and note what it took; under the lock, by whichever thread."""
+        self._costs.begin(marks)
+        results = self._decoder.decode(packet, captured)
+        cost_s = self._costs.end(marks)
+        self._prompt = 0 if self._decoder.holds_back else self._prompt + 1
         self.gauge.decoded(now, cost_s, self._clock.monotonic() - now)
         if self._selection is not None:
-            self._selection.took(cost_s)
-            if any(isinstance(result, Undecodable) for result in results):
-                self._selection.lost()
+            self._selection.took(marks, cost_s)
         return results
+
+    def _drain(self) -> list[Decoded[Captured | None] | Undecodable]:
+        with self._deferral.lock:
+            self._deferral.decode_all()
+            return self._decoder.drain()
+
+    @property
+    def _marks(self) -> UnitMarks:
+        return _PLAIN if self._selection is None else self._selection.marks
+
+    def _lose(self) -> None:
+        """Something was damaged: what refers to it is left out."""
+        self._damaged = False
+        if self._selection is not None:
+            self._selection.lost()
+
+    def _may_defer(self, selection: Selection) -> bool:
+        """Whether the lane that takes it may decode it: its picture comes out at once."""
+        return self._prompt >= PROMPT and selection.marks.picture and selection.defers()
+
+    def _deferred(
+        self, packet: "av.Packet[VideoStream]", captured: Captured | None, now: float
+    ) -> DeferredFrame:
+        unit = DeferredUnit(packet, self._marks, captured, now)
+        self._deferral.add(unit, self.gauge.cost_s)
+        place = self._line.place(self._stamp_s(packet.pts), captured)
+        self.captured_s = now if place.captured_s is None else place.captured_s
+        sequence = self._given
+        self._given += 1
+        return DeferredFrame(
+            self._camera,
+            place.at_s,
+            place.captured_at,
+            sequence=sequence,
+            image=lambda: self._image_of(unit),
+        )
+
+    def _late(self, unit: DeferredUnit) -> "av.VideoFrame | Undecodable":
+        """The picture of a unit that has waited."""
+        results = self._decode(unit.packet, unit.captured, unit.marks, self._clock.monotonic())
+        if self._decoder.holds_back:
+            # It comes too late for the lane that asked for it.
+            self._decoder.forget()
+        if len(results) == 1 and isinstance(results[0], Decoded):
+            return results[0].picture
+        self._damaged = True
+        self.gauge.undecodable(self._clock.monotonic())
+        return Undecodable("the decoder gave no picture for it")
+
+    def _image_of(self, unit: DeferredUnit) -> Image | str:
+        """The pixels of a unit that was deferred, or the bucket in which its frame ends."""
+        with self._deferral.lock:
+            picture = self._deferral.decoded(unit)
+            if unit.image is None and isinstance(picture, av.VideoFrame):
+                unit.image = self._pixels(picture)
+            return unit.image or ("replaced" if picture is None else "decode-error")
 
     def _item(self, result: Decoded[Captured | None] | Undecodable) -> Frame | Undecodable:
         sequence = self._given
@@ -230,14 +319,22 @@ class VideoReader:
             return result
         picture = result.picture
         place = self._line.place(self._stamp_s(picture.pts), result.told)
+        image = self._pixels(picture)
+        if image is None:
+            return Undecodable(f"its pixel format {picture.format.name} cannot be converted")
+        self.captured_s = now if place.captured_s is None else place.captured_s
+        return Frame(self._camera, place.at_s, place.captured_at, sequence=sequence, image=image)
+
+    def _pixels(self, picture: av.VideoFrame) -> Image | None:
+        """None of a format that cannot be converted."""
+        now = self._clock.monotonic()
         try:
             image = image_of(picture, self.info.codec)
         except (av.FFmpegError, ValueError):
             self.gauge.undecodable(now)
-            return Undecodable(f"its pixel format {picture.format.name} cannot be converted")
+            return None
         self.gauge.picture(now, image, damaged=picture.is_corrupt)
-        self.captured_s = now if place.captured_s is None else place.captured_s
-        return Frame(self._camera, place.at_s, place.captured_at, sequence=sequence, image=image)
+        return image
 
     @property
     def _start_utc(self) -> float | None:

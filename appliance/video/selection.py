@@ -1,5 +1,6 @@
 """Which units of a camera are decoded: what pacing asks for, as the stream can bear it."""
 
+from collections.abc import Callable
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,11 @@ class Selection:
     which may be used by any.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, defers: Callable[[], bool] = lambda: False) -> None:
+        # Whether what comes now had better be decoded by the lane that takes it.
+        self.defers = defers
+        # Units decoded so far, over all connections.
+        self.decoded = 0
         self._wanted = ALL
         self._behind = False
         self._begin("", None)
@@ -94,9 +99,15 @@ class Selection:
         if self._meter.measured and distance is not None and distance <= NEAR_UNITS:
             self._skipper.lost()
 
-    def took(self, cpu_s: float) -> None:
-        """What it took to decode the unit let through last, in processor seconds."""
-        self._meter.took(self._marks, cpu_s)
+    @property
+    def marks(self) -> UnitMarks:
+        """What the unit that was asked about last is to the others."""
+        return self._marks
+
+    def took(self, marks: UnitMarks, cpu_s: float) -> None:
+        """What it took to decode a unit, in processor seconds."""
+        self.decoded += 1
+        self._meter.took(marks, cpu_s)
 
     def _begin(self, codec: str, extradata: bytes | None) -> None:
         self._reader = UnitReader(codec, extradata)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from appliance.observe.ages import Undecoded
 from appliance.video.capture_time import CaptureTime
 from appliance.video.decode_turns import DecodeTurns
 from appliance.video.gauge import Gauge
@@ -102,7 +103,7 @@ class LeftOut:
     bucket: str
 
 
-Item = Frame | Undecodable | LeftOut
+Item = Frame | Undecoded | Undecodable | LeftOut
 
 
 class Source(Protocol):
