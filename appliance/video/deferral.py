@@ -78,13 +78,10 @@ class Deferral:
         self._units: deque[DeferredUnit] = deque()
 
     def add(self, unit: DeferredUnit, cost_s: float) -> None:
-        """It waits, too. What is before it is not decoded any more if nothing refers to it.
-
-        `cost_s` is what it takes to decode one, in seconds.
-        """
+        """It waits, too. `cost_s` is what it takes to decode one, in seconds."""
         with self.lock:
-            if unit.marks.key and unit.marks.closed:
-                self._units.clear()
+            # The last one may not have been handed on yet: until then those before it are wanted.
+            self._leave_out(before=len(self._units) - 1)
             for _ in range(CATCH_UP):
                 if not self._units:
                     break
@@ -97,13 +94,16 @@ class Deferral:
     def decoded(self, unit: DeferredUnit) -> "av.VideoFrame | Undecodable | None":
         """Its picture, or why there is none; None if it has been left out for a newer key."""
         with self.lock:
-            while unit.picture is None and self._units:
+            if unit in self._units:
+                self._leave_out(before=self._units.index(unit))
+            while unit.picture is None and unit in self._units:
                 self._next()
             return unit.picture
 
     def decode_all(self) -> None:
         """Decode what waits: something comes that must be decoded after it."""
         with self.lock:
+            self._leave_out(before=len(self._units) - 1)
             while self._units:
                 self._next()
 
@@ -111,6 +111,16 @@ class Deferral:
         """The connection has ended: what waits is not decoded any more."""
         with self.lock:
             self._units.clear()
+
+    def _leave_out(self, before: int) -> None:
+        """Leave out what is before the last closed key of the first ones, `before` included."""
+        keys = [
+            number
+            for number, unit in enumerate(self._units)
+            if number <= before and unit.marks.key and unit.marks.closed
+        ]
+        for _ in range(keys[-1] if keys else 0):
+            self._units.popleft()
 
     def _next(self) -> None:
         unit = self._units.popleft()

@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from appliance.clock import Clock
 from appliance.engine.testing import ManualClock
+from appliance.observe.ages import Undecoded
 from appliance.observe.buckets import Buckets
 from appliance.video.admission import Luma
 from appliance.video.camera import REOPEN_FROZEN_S, Camera, CameraStatus
@@ -46,6 +47,7 @@ def watched(camera: Camera) -> Iterator[tuple[Mailbox, list[Frame]]]:
         while not mailbox.ended:
             timed = mailbox.take() if mailbox.wait(never) else None
             if timed is not None:
+                assert isinstance(timed.frame, Frame)
                 frames.append(timed.frame)
                 mailbox.buckets.put("processed")
 
@@ -278,6 +280,7 @@ def test_a_clip_in_a_loop_goes_on_in_time_and_number(
             assert mailbox.wait(threading.Event(), PATIENCE_S)
             timed = mailbox.take()
             assert timed is not None
+            assert isinstance(timed.frame, Frame)
             frames.append(timed.frame)
     finally:
         stop.set()
@@ -380,7 +383,7 @@ def test_a_camera_whose_lane_cannot_take_its_picture_is_offline_and_says_why(
     def moving(resume: Resume) -> Scripted:
         return Scripted(manual, resume, SHADES)
 
-    def broken(frame: Frame, luma: Luma) -> bool:
+    def broken(frame: Frame | Undecoded, luma: Luma) -> bool:
         raise ValueError(f"the gate is broken: {frame.sequence}, {luma().shape}")
 
     site = Site(monkeypatch, manual, moving, moving)

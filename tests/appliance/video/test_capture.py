@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from appliance.clock import Clock, SystemClock
-from appliance.observe.ages import Timed
+from appliance.observe.ages import Timed, Undecoded
 from appliance.observe.buckets import Buckets
 from appliance.video.admission import Admission
 from appliance.video.capture import Pace, capture
@@ -71,7 +71,7 @@ class Lane:
 
     @property
     def frames(self) -> list[Frame]:
-        return [timed.frame for timed in self.timed]
+        return [timed.frame for timed in self.timed if isinstance(timed.frame, Frame)]
 
     @property
     def sequences(self) -> list[int]:
@@ -446,7 +446,9 @@ def test_a_burst_that_is_late_is_played_out_evenly_and_not_at_once(
 class BrokenAdmission(Admission):
     """Lets three frames in, and raises for the fourth."""
 
-    def refusal(self, frame: Frame, luma: Callable[[], Any]) -> tuple[str, float | None] | None:
+    def refusal(
+        self, frame: Frame | Undecoded, luma: Callable[[], Any]
+    ) -> tuple[str, float | None] | None:
         if frame.sequence == 3:
             raise ValueError("the gate is broken")
         return super().refusal(frame, luma)

@@ -30,7 +30,10 @@ def timed(sequence: int, ready_s: float = 0.0) -> Timed:
 def take(mailbox: Mailbox, stop: threading.Event, timeout_s: float | None = None) -> Frame | None:
     """Wait for a frame, and take it out."""
     there = mailbox.take() if mailbox.wait(stop, timeout_s) else None
-    return None if there is None else there.frame
+    if there is None:
+        return None
+    assert isinstance(there.frame, Frame)
+    return there.frame
 
 
 def no_luma() -> NDArray[np.uint8]:

@@ -15,7 +15,7 @@ from appliance.video.capture_time import CaptureTime
 from appliance.video.errors import VideoError
 from appliance.video.folders import LOOK_S
 from appliance.video.reader import VideoReader
-from appliance.video.source import Item, Resume, SourceOptions, StreamInfo, Undecodable
+from appliance.video.source import Item, LeftOut, Resume, SourceOptions, StreamInfo, Undecodable
 from appliance.video.sources import open_source
 from appliance.video.stills import StillsReader, names_stills
 from blocks.data import Frame
@@ -58,6 +58,8 @@ def described(items: Iterator[Item]) -> list[tuple[int, float, float, int] | str
         else item.reason
         if isinstance(item, Undecodable)
         else item.bucket
+        if isinstance(item, LeftOut)
+        else "deferred"
         for item in items
     ]
 
