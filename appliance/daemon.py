@@ -182,7 +182,7 @@ class Daemon:
         for lane in self.lanes:
             lane.close()
         if self._hanging:
-            log.warning("did not stop in time", threads=self._hanging, seconds=timeout_s)
+            log.warning("did not stop in time", threads=self._hanging)
         if self._outbox.uncommitted:
             lost, error = self._outbox.uncommitted, self._outbox.last_error
             log.error("events could not be written and are lost", events=lost, error=error)

@@ -35,8 +35,10 @@ State = Literal["starting", "running", "degraded", "offline", "ended"]
 
 # Pictures that are all the same for so long: the connection is made anew, once for each freeze.
 REOPEN_FROZEN_S = 3 * FROZEN_S
-# Every so many pixels are looked at, to see whether pictures differ.
-GRID = 16
+# A decoder that joins a stream makes up parts of its first pictures: they differ for that.
+SETTLED_S = 2.0
+# So many rows and columns are looked at, to see whether pictures differ.
+GRID = 24
 # A turn of a loop in which no time passes, for want of a picture, lasts for so long.
 LEAST_TURN_S = 1.0
 # For so long it is told that the camera's time jumped.
@@ -364,14 +366,16 @@ class _Thawing:
         self._seen: NDArray[np.uint8] | None = None
 
     def __call__(self, item: Item) -> None:
-        if self._frozen and isinstance(item, Frame):
-            luma = item.image.planes[0][::GRID, ::GRID]
+        if not self._was_frozen:
+            return
+        now = self._clock.monotonic()
+        if self._frozen and isinstance(item, Frame) and now - self._gauge.began_s > SETTLED_S:
+            rows, columns = (max(1, n // GRID) for n in (item.image.height, item.image.width))
+            luma = item.image.planes[0][::rows, ::columns]
             self._frozen = self._seen is None or np.array_equal(self._seen, luma)
             self._seen = luma.copy() if self._frozen else None
-        if not self._was_frozen or self._frozen:
-            return
         # The source itself was told to bear it.
-        if self._gauge.frozen_s(self._clock.monotonic()) > REOPEN_FROZEN_S:
+        if not self._frozen and self._gauge.frozen_s(now) > REOPEN_FROZEN_S:
             raise VideoError(
                 f"{redact(self._url)}: all pictures of {REOPEN_FROZEN_S:g} s were the same"
             )

@@ -252,12 +252,16 @@ def test_a_freeze_that_a_new_connection_did_not_end_is_over_when_two_pictures_di
     def thaws_and_freezes_again(resume: Resume) -> Scripted:
         return Scripted(manual, resume, [*SHADES[:1] * 1000, *SHADES[1:3], *SHADES[3:4] * 1500])
 
-    site = Site(monkeypatch, manual, frozen, thaws_and_freezes_again, frozen)
+    def begins_damaged(resume: Resume) -> Scripted:
+        return Scripted(manual, resume, [*SHADES[:20], *SHADES[:1] * 1500])
+
+    site = Site(monkeypatch, manual, frozen, thaws_and_freezes_again, begins_damaged)
     with capture_logs() as logs:
         site.run()
-    # The second bears a freeze of forty seconds, and is given up thirty seconds into the next.
+    # The second bears a freeze of forty seconds, and is given up thirty seconds into the next; the
+    # pictures that differ at the beginning of the third come of having joined the stream there.
     demuxed = [source.demuxed for source in site.sources]
-    assert demuxed == pytest.approx([752, 1000 + 2 + 752, 1500], abs=1)
+    assert demuxed == pytest.approx([752, 1000 + 2 + 752, 1520], abs=1)
     limits = [source.resume.frozen_limit_s for source in site.sources]
     assert limits == [REOPEN_FROZEN_S, math.inf, math.inf]
     assert "rtsp://gate/1: all pictures of 30 s were the same" in [each["event"] for each in logs]
