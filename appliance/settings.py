@@ -13,17 +13,41 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from appliance.camera_settings import (
+    CameraNames,
+    CameraSettings,
+    MotionGate,
+    MotionGateSettings,
+    Seconds,
+    hinted,
+    wrong_cameras,
+)
 from appliance.engine.document import Document, read_document
 from appliance.engine.errors import DefinitionError, Mark, Problem, suggestion
 from appliance.engine.syntax import LONGEST_EXCERPT
 from appliance.engine.validation import validated
 from appliance.sources import FileSources, SettingsError, read_text
 
+__all__ = [
+    "BUILT_IN",
+    "CONSOLE",
+    "LOCAL",
+    "CameraSettings",
+    "ConnectionSettings",
+    "MotionGateSettings",
+    "PipelineSettings",
+    "Settings",
+    "default_state_dir",
+    "logs_to_journal",
+    "read_settings",
+    "settings_for_run",
+    "sources_for",
+]
+
 LOCAL = "local"
 CONSOLE = "console"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-_SIZE = re.compile(r"[1-9]\d{1,4}x[1-9]\d{1,4}")
 # In an address, or the value of a key that says what it is.
 _SECRET = re.compile(
     r"://.*[@?]|\b\w*(?:pass|pwd|secret|token|key)\w*['\"]?\s*:|\bpw['\"]?\s*:", re.IGNORECASE
@@ -55,70 +79,8 @@ def _no_name(text: str) -> str:
 Name = Annotated[str, AfterValidator(_name)]
 
 
-Share = Annotated[float, Field(ge=0, le=1)]
-
-
-def _size(text: str) -> str:
-    if not _SIZE.fullmatch(text):
-        raise ValueError(f"{text!r} is no size: write width x height, such as 1280x720")
-    return text
-
-
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-Size = Annotated[str, AfterValidator(_size)]
-
-
-class CameraSettings(_Part):
-    """Where a camera's pictures come from, and how it is read."""
-
-    url: str = Field(min_length=1, description="A file, an rtsp:// or http:// URL, or /dev/videoN.")
-    transport: Literal["auto", "tcp", "udp"] = Field(
-        default="auto", description="RTSP: `tcp`, `udp`, or `auto`: TCP, and UDP if that fails."
-    )
-    low_latency: bool = Field(
-        default=False, description="RTSP: decode a picture before the next one begins."
-    )
-    hardware: str = Field(
-        default="auto", description="A hardware decoder's name, `auto`, or `off` for software."
-    )
-    silence_s: float = Field(
-        default=5.0, ge=0.5, le=120, description="After so long without data it is opened anew."
-    )
-    loop: bool = Field(default=False, description="A file: begin again at its end.")
-    watch: bool = Field(default=False, description="A folder of images: wait for more.")
-    rate: float | None = Field(
-        default=None, gt=0, le=1000, description="A device, or images: frames for each second."
-    )
-    size: Size | None = Field(default=None, description="A device: 1280x720, as `probe` lists.")
-
-    @property
-    def width_and_height(self) -> tuple[int, int] | None:
-        """The size in pixels."""
-        if self.size is None:
-            return None
-        width, _, height = self.size.partition("x")
-        return int(width), int(height)
-
-
-class MotionGateSettings(_Part):
-    """What counts as motion; frames of a still scene are not processed."""
-
-    masks: tuple[tuple[tuple[Share, Share], ...], ...] = Field(
-        default=(), description="Polygons in 0..1 of the picture where motion does not count."
-    )
-    threshold: float = Field(
-        default=8.0, ge=1, le=100, description="Steps of 255 by which a place must change."
-    )
-    area_percent: float = Field(
-        default=0.005, ge=0, le=100, description="How much of the picture must change, in percent."
-    )
-    linger_s: float = Field(default=2.0, ge=0, description="It stays open so long after motion.")
-    look_every_s: float = Field(
-        default=10.0, gt=0, description="One frame is processed this often, also if all is still."
-    )
 
 
 class ConnectionSettings(_Part):
@@ -144,9 +106,9 @@ class PipelineSettings(_Part):
     """One workflow on one or more cameras."""
 
     workflow: str = Field(min_length=1, description="The workflow file.")
-    cameras: tuple[str, ...] = Field(min_length=1, description="Names of cameras.")
+    cameras: CameraNames = Field(min_length=1, description="Names of cameras.")
     inputs: dict[str, Any] = Field(default_factory=dict, description="Values of its inputs.")
-    max_latency_s: float = Field(
+    max_latency_s: Seconds = Field(
         default=0.5, gt=0, le=3600, description="How old a frame may be when its result is there."
     )
     priority: float = Field(
@@ -155,8 +117,8 @@ class PipelineSettings(_Part):
     max_rate: float | None = Field(
         default=None, gt=0, le=1000, description="Frames for each second, at most."
     )
-    motion_gate: MotionGateSettings | None = Field(
-        default=None, description="Process frames only while something moves; `{}` is enough."
+    motion_gate: MotionGate = Field(
+        default=None, description="Process frames only while something moves; `true` is enough."
     )
 
 
@@ -229,9 +191,14 @@ def read_settings(path: Path, state_dir: Path | None = None) -> Settings:
         _refuse_workflow(document)
         file = validated(_File, document)
     except DefinitionError as error:
-        raise DefinitionError(map(_discreet_problem, error.problems)) from None
-    found = [*_wrong_cameras(file, document), *_wrong_urls(file, document)]
-    problems = [*document.refusals, *found]
+        told = map(hinted, error.problems)
+        raise DefinitionError(map(_discreet_problem, told)) from None
+    problems = [
+        *document.refusals,
+        *wrong_cameras(file.cameras, path.parent, document),
+        *_unknown_cameras(file, document),
+        *_wrong_urls(file, document),
+    ]
     if problems:
         raise DefinitionError(map(_discreet_problem, document.discreet(problems)))
     base = path.parent
@@ -348,7 +315,7 @@ def _with_built_in(named: Mapping[str, ConnectionSettings]) -> dict[str, Connect
     return {**BUILT_IN, **named}
 
 
-def _wrong_cameras(file: _File, document: Document) -> list[Problem]:
+def _unknown_cameras(file: _File, document: Document) -> list[Problem]:
     problems = []
     for name, pipeline in file.pipelines.items():
         for i, camera in enumerate(pipeline.cameras):

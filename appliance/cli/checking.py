@@ -5,11 +5,12 @@ from pathlib import Path
 
 import click
 
+from appliance.camera_settings import doubts
 from appliance.cli.options import CONFIG
 from appliance.inference.catalog import load_catalog, model_cards
 from appliance.pipelines.planning import check_files
 from appliance.sentences import REFUSED, fail, sentences
-from appliance.settings import read_settings
+from appliance.settings import Settings, read_settings
 from appliance.sources import SettingsError
 from blocks.loading import load_blocks
 
@@ -31,5 +32,14 @@ def check(files: Sequence[Path], config: Path | None) -> None:
         checked = check_files(files, settings, load_blocks(), models)
         for line in checked.lines:
             click.echo(line)
+        for warning in _doubts(settings):
+            click.echo(warning)
         if checked.refusals:
             fail("\n".join(checked.refusals), REFUSED)
+
+
+def _doubts(settings: Settings | None) -> Sequence[str]:
+    if settings is None or settings.document is None:
+        return ()
+    used = {name for each in settings.pipelines.values() for name in each.cameras}
+    return [str(each) for each in doubts(settings.cameras, used, settings.base, settings.document)]

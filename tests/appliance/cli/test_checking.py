@@ -106,3 +106,28 @@ def test_a_check_counts_the_steps_that_the_file_has(
 ) -> None:
     altered(workflow, "outputs:\n", 'outputs:\n  more: "= inputs.confidence * 2"\n')
     assert run("check", "watch.yaml").stdout.splitlines()[0] == "watch.yaml: ok, 2 steps"
+
+
+def test_what_is_in_doubt_of_cameras_is_a_warning_and_refuses_nothing(
+    run: Run, workflow: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "appliance.yaml").write_text(
+        "version: 1\n"
+        "cameras:\n"
+        "  gate: 10.0.0.7/stream\n"
+        "  yard: rtsp://10.0.0.8/stream\n"
+        "pipelines:\n"
+        "  people: {workflow: watch.yaml, cameras: gate}\n"
+    )
+    result = run("check", "--config", "appliance.yaml")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines() == [
+        "appliance.yaml: ok, 1 pipeline",
+        "appliance.yaml:3:9: warning: cameras.gate.url: there is no file 10.0.0.7/stream; "
+        "a camera on the network is written rtsp://10.0.0.7/stream",
+        "     3 |   gate: 10.0.0.7/stream",
+        "       |         ^",
+        "appliance.yaml:4:3: warning: cameras.yard: no pipeline uses this camera",
+        "     4 |   yard: rtsp://10.0.0.8/stream",
+        "       |   ^",
+    ]
