@@ -125,9 +125,13 @@ class StructureMeter:
     """Measures the structure of one connection's stream over its last groups."""
 
     GROUPS = 4
+    # The first units of each kind count alike, the later ones by this.
     _WEIGHT = 0.05
+    # What was measured before is worth so many units.
+    _KNOWN_UNITS = 4
 
-    def __init__(self) -> None:
+    def __init__(self, before: "StructureMeter | None" = None) -> None:
+        self._supposed = Structure() if before is None else before.structure
         self._groups: list[tuple[int, int]] = []
         self._group: tuple[int, int] | None = None
         self._key_at_s: float | None = None
@@ -135,6 +139,11 @@ class StructureMeter:
         self._keyless = False
         self._before_key = (0, 0)
         self._costs = {"key": 0.0, "plain": 0.0, "disposable": 0.0}
+        self._units = dict.fromkeys(self._costs, 0)
+        if before is not None:
+            self._costs, units = before.known
+            self._units = {kind: min(n, self._KNOWN_UNITS) for kind, n in units.items()}
+        self._plain_units_at_key = 0
 
     @property
     def measured(self) -> bool:
@@ -144,19 +153,35 @@ class StructureMeter:
     @property
     def structure(self) -> Structure:
         """What is known so far; supposed values stand for what is not."""
+        supposed = self._supposed
+        distance, disposable = supposed.units_per_key, supposed.disposable
         groups = self._groups or [self._group or self._before_key]
-        units, disposable = (sum(column) for column in zip(*groups, strict=True))
-        distance: float | None = units / len(groups) if self._groups else SUPPOSED_UNITS_PER_KEY
+        units, others = (sum(column) for column in zip(*groups, strict=True))
+        if self._groups:
+            distance = units / len(groups)
         if self._keyless:
             distance = None
+        if self._groups or self._keyless or supposed == Structure():
+            disposable = others / units if units else 0.0
         key, plain, disposable_s = self._costs.values()
-        prior = Structure()
         return Structure(
             distance,
-            disposable / units if units else 0.0,
-            key / plain if key and plain else prior.key_cost,
-            disposable_s / plain if disposable_s and plain else prior.disposable_cost,
+            disposable,
+            key / plain if key and plain else supposed.key_cost,
+            disposable_s / plain if disposable_s and plain else supposed.disposable_cost,
         )
+
+    @property
+    def known(self) -> tuple[dict[str, float], dict[str, int]]:
+        """CPU time of each kind of units, and of how many that was measured."""
+        return dict(self._costs), dict(self._units)
+
+    @property
+    def plain_cost_s(self) -> float:
+        """CPU time of a unit that is neither a key nor disposable; 0 if nothing was decoded."""
+        key, plain, disposable = self._costs.values()
+        supposed = self._supposed
+        return plain or key / supposed.key_cost or disposable / supposed.disposable_cost
 
     def add(self, marks: UnitMarks, at_s: float) -> None:
         """Count a unit that was captured, whether it is decoded or not."""
@@ -181,8 +206,17 @@ class StructureMeter:
     def took(self, marks: UnitMarks, cpu_s: float) -> None:
         """Note what it took to decode a unit, in seconds of CPU time."""
         kind = "key" if marks.key else "disposable" if marks.disposable else "plain"
+        self._units[kind] += 1
         known = self._costs[kind]
-        self._costs[kind] = known + (cpu_s - known) * self._WEIGHT if known else cpu_s
+        now = known + (cpu_s - known) * max(self._WEIGHT, 1 / self._units[kind])
+        self._costs[kind] = now
+        if kind != "key":
+            return
+        if self._units["plain"] == self._plain_units_at_key and known:
+            # Of keys only: what has become of the processor shows with them.
+            self._costs["plain"] *= now / known
+            self._costs["disposable"] *= now / known
+        self._plain_units_at_key = self._units["plain"]
 
 
 class Skipper:
@@ -227,10 +261,10 @@ class Skipper:
     def skip_to_key(self, until_s: float) -> None:
         """Decoding is late: leave out what waits, up to the next key.
 
-        Of a stream without keys all that came before `until_s`, though what follows is damaged
-        until the stream has mended itself: a picture that is late is worth less.
+        Of a stream of keys only all that came before `until_s`; of one without any too, though what
+        follows is damaged until the stream has mended itself: a picture that is late is worth less.
         """
-        if self._keyless:
+        if self._keyless or self._group == 1:
             self._late_until_s = until_s
         self._break("behind")
 
@@ -244,7 +278,7 @@ class Skipper:
             return True
         if marks.key:
             self._begin_group(marks, at_s, pts)
-            return self._admits_key(marks)
+            return self._admits_key(marks, at_s)
         self._in_group += 1
         self.why = self._refusal(marks, at_s, pts)
         return not self.why
@@ -264,11 +298,12 @@ class Skipper:
         self._broken, self._broken_at_s, self._keyless = "", None, False
         self.level = self._wanted
 
-    def _admits_key(self, marks: UnitMarks) -> bool:
+    def _admits_key(self, marks: UnitMarks, at_s: float) -> bool:
         self._nth += 1
-        if self.level.kind == "nth" and self._nth % self.level.of:
+        late = self._group == 1 and at_s < self._late_until_s
+        if late or (self.level.kind == "nth" and self._nth % self.level.of):
             # A decoder bears the lack of a closed key without being drained.
-            self.why = self._broken = "level"
+            self.why = self._broken = "behind" if late else "level"
             self.restarts, self._drained, self._broken_at_s = False, marks.closed, None
             return False
         self.why = ""

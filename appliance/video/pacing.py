@@ -11,7 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from appliance.video.budget import BUDGET_SHARE, Budget
-from appliance.video.levels import ALL, Level, Structure
+from appliance.video.equals import Claim, Equals, sort_out
+from appliance.video.levels import ALL, Level
+from appliance.video.load import CameraLoad, Processors
 
 # A level must give more than is wanted, or lanes wait for frames: by this to go down to it, and by
 # this to stay there.
@@ -27,96 +29,15 @@ OVER_BUDGET, ROOM_NEEDED = 1.05, 0.9
 # Idle cores beyond this share are no shortage; and what one thread may take of a core.
 IDLE_SHARE, ONE_THREAD = 0.15, 0.85
 IDLE_WEIGHT = 0.4
-# Cameras whose costs differ by less than this factor are treated alike.
-ALIKE = 1.5
+# A quarter of the cameras may lag by chance.
+LAGGING_SHARE = 0.75
 # What is measured follows a cut at once where decoding lags, and after a while where lanes starve.
 LAGGING_CUT_EVERY_S, STARVED_CUT_EVERY_S = 2.0, 8.0
-# A lag above this share of what is allowed, beside the time of decoding itself, shows a shortage.
-BEARABLE_LAG_SHARE = 0.2
-# A picture may always be so late, and never later.
-LATE_S, LATEST_S = 0.15, 1.0
+# Lags are measured over two seconds: so long after a cut is in force they are of before.
+MEASURED_OVER_S = 3.0
 # What other processes take of the cores before it is said of them.
 OTHERS_SHARE = 0.1
-# What a camera is guaranteed is its key frames; what is measured of that is noisy.
-STARVED_SHARE = 0.9
 CATCH_UP_EVERY_S = 3.0
-# A lane that leaves out fewer than this share of its frames might use more than it is given.
-NOTABLE_SHARE = 0.05
-
-
-def usable_rate(taken_rate: float, replaced_rate: float) -> float:
-    """Frames/s that a lane can use, from what it took and what it missed, both frames/s.
-
-    Infinite if it took all it was given: how many more it could use is then not known.
-    """
-    given = taken_rate + replaced_rate
-    return taken_rate if given and replaced_rate >= NOTABLE_SHARE * given else math.inf
-
-
-@dataclass(frozen=True, slots=True)
-class CameraLoad:
-    """What was measured of one camera over the last second or few.
-
-    Attributes:
-        captured_rate: Units/s that came, whatever became of them.
-        level: What is in force now.
-        unit_cost_s: CPU time per unit that was decoded; 0 if none was.
-        lag_s: p95, over the last second, of the time from a unit's arrival to its picture.
-        wanted_rate: Frames/s that its lanes can use; infinite if all they can get.
-        max_latency_s: The greatest of its lanes.
-        waits: Its lanes wait for a fresh frame rather than take an old one (those with a
-            `max_rate`), so that a long time from one frame to the next makes no frame older.
-    """
-
-    name: str
-    weight: float
-    captured_rate: float
-    structure: Structure
-    level: Level
-    unit_cost_s: float
-    lag_s: float
-    wanted_rate: float = math.inf
-    max_latency_s: float = 0.5
-    waits: bool = False
-
-    @property
-    def full_cost_s(self) -> float:
-        """CPU time per captured unit if all were decoded; 0 if it is not known."""
-        relative = self.structure.unit_cost(ALL) / self.structure.unit_cost(self.level)
-        return self.unit_cost_s * relative
-
-    @property
-    def lag_limit_s(self) -> float:
-        """The lag that shows that its decoding does not get the time it needs."""
-        key_s = self.unit_cost_s * self.structure.key_cost / self.structure.unit_cost(self.level)
-        bearable_s = BEARABLE_LAG_SHARE * self.max_latency_s + 2 * max(key_s, self.unit_cost_s)
-        return min(bearable_s, 0.8 * self.latest_s)
-
-    @property
-    def starved(self) -> bool:
-        """Whether its lanes get through fewer frames than there are keys, 1/s at most."""
-        if self.waits or self.structure.units_per_key is None:
-            return False
-        keys = self.structure.rate(self.structure.levels[-1], self.captured_rate)
-        return self.wanted_rate < STARVED_SHARE * min(keys, 1.0)
-
-    @property
-    def late(self) -> bool:
-        """Whether it is so late that what waits is better left out."""
-        return self.lag_s > self.latest_s
-
-    @property
-    def latest_s(self) -> float:
-        """How late its pictures may be: what is left is for its lanes."""
-        return min(LATEST_S, max(LATE_S, self.max_latency_s / 2))
-
-
-@dataclass(frozen=True, slots=True)
-class Processors:
-    """What became of the cores in the last second: used by this process, and idle; in cores."""
-
-    own: float
-    idle: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +99,8 @@ class _Camera:
     """What is remembered of one camera between two steps."""
 
     load: CameraLoad
+    # The mean of its equals, itself among them, is what it is taken to be.
+    equals: Equals
     cost_s: float = 0.0
     demanded: Level = ALL
     level: Level = ALL
@@ -187,35 +110,40 @@ class _Camera:
     changed_s: float = -math.inf
     caught_up_s: float = -math.inf
 
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        return self.equals.structure.levels
+
+    @property
+    def claim(self) -> Claim:
+        load = self.load
+        return Claim(load.name, load.weight, load.structure, load.captured_rate * self.cost_s)
+
+    @property
+    def settling(self) -> bool:
+        """Whether a cheaper level was asked for that is not in force yet."""
+        return self.load.structure.share_of_cost(self.level) < 0.99 * (
+            self.load.structure.share_of_cost(self.load.level)
+        )
+
+    def at(self, level: Level) -> int:
+        """Where a level is among those there are, from the most expensive one."""
+        return self.levels.index(_nearest(level, self.levels))
+
+    def capped(self, cap: Level) -> Level:
+        """What is demanded, as far as a cap allows it."""
+        return self.levels[max(self.at(cap), self.at(self.demanded))]
+
     def cores(self, level: Level) -> float:
         """CPU seconds per second that a level takes."""
-        return self.load.captured_rate * self.cost_s * self.load.structure.share_of_cost(level)
-
-    def next_cheaper(self) -> Level | None:
-        levels = self.load.structure.levels
-        at = levels.index(self.level) + 1
-        return levels[at] if at < len(levels) else None
-
-    def next_better(self) -> Level | None:
-        """The level above the one in force, not above what is demanded."""
-        levels = self.load.structure.levels
-        at = levels.index(self.level)
-        return levels[at - 1] if at > levels.index(self.demanded) else None
-
-    def equals(self, other: "_Camera") -> bool:
-        """Whether it has the same claim, costs about as much, and is at the same level."""
-        mine, its = self.load, other.load
-        return (
-            mine.weight == its.weight
-            and (self.level, self.demanded) == (other.level, other.demanded)
-            and self.next_cheaper() == other.next_cheaper()
-            and self.cores(ALL) <= ALIKE * other.cores(ALL)
-            and other.cores(ALL) <= ALIKE * self.cores(ALL)
-        )
+        return self.equals.cores * self.equals.structure.share_of_cost(level)
 
     def set(self, level: Level, now_s: float) -> None:
         if level != self.level:
             self.level, self.changed_s = level, now_s
+
+
+_Group = tuple[Equals, list[_Camera]]
 
 
 @dataclass(slots=True)
@@ -223,9 +151,12 @@ class Pacer:
     """Decides the levels of all cameras; asked about once a second."""
 
     cores: float
+    # Also those that are not being read now.
     _cameras: dict[str, _Camera] = field(default_factory=dict)
+    _groups: list[Equals] = field(default_factory=list)
     _over_for: int = 0
-    _room_for: int = 0
+    # When levels were last asked for that were not in force yet.
+    _settled_s: float = -math.inf
     _idle_cores: float = field(init=False)
     _budget: Budget = field(init=False)
 
@@ -237,23 +168,30 @@ class Pacer:
         self, loads: Sequence[CameraLoad], now_s: float, processors: Processors | None = None
     ) -> Decision:
         """The levels for the next second; `processors` is None where that cannot be measured."""
-        self._cameras = {load.name: self._remember(load) for load in loads}
-        cameras = list(self._cameras.values())
+        cameras = [self._remember(load) for load in loads]
+        self._sort_out(cameras)
         self._learn(cameras, now_s, processors or Processors(self.cores, 0.0))
         for camera in cameras:
             self._follow_demand(camera, now_s)
-            self._keep_to_one_core(camera, now_s)
-        self._keep_budget(cameras, now_s)
+        members = self._members(cameras)
+        for group in members:
+            _keep_to_one_core(*group)
+        self._keep_budget(members, now_s)
+        for camera in cameras:
+            camera.set(camera.capped(camera.equals.cap), now_s)
         paces = {c.load.name: Pace(c.level, self._catches_up(c, now_s)) for c in cameras}
         return Decision(paces, self._shortage(cameras))
 
     def _learn(self, cameras: Sequence[_Camera], now_s: float, processors: Processors) -> None:
         """What is seen this second of how much time decoding may have."""
         self._budget.see_left(min(processors.own + processors.idle, self.cores))
-        strain = max((c.load.lag_s / c.load.lag_limit_s for c in cameras), default=0.0)
+        lags = sorted(c.load.lag_s / c.load.lag_limit_s for c in cameras)
+        strain = lags[math.ceil(LAGGING_SHARE * (len(lags) - 1))] if lags else 0.0
         steady = all(now_s - camera.changed_s > BETWEEN_CHANGES_S for camera in cameras)
         full = sum(camera.cores(ALL) for camera in cameras)
         self._budget.see_relief(strain if steady else None, full)
+        if any(camera.settling or now_s - camera.changed_s <= 1.0 for camera in cameras):
+            self._settled_s = now_s
         cut_every_s: float | None = None
         # While processors idle, a lag has other causes than the lack of them: key frames that come
         # all at once, as after the start. Their burst is over soon, and so is an average.
@@ -261,35 +199,51 @@ class Pacer:
         if max(processors.idle, self._idle_cores) < IDLE_SHARE * self.cores:
             if strain > 1:
                 cut_every_s = LAGGING_CUT_EVERY_S
+                if now_s - self._settled_s <= MEASURED_OVER_S:
+                    # What is measured is still of before the last cut.
+                    cut_every_s = STARVED_CUT_EVERY_S
             elif any(camera.load.starved for camera in cameras):
                 cut_every_s = STARVED_CUT_EVERY_S
         used = sum(camera.cores(camera.level) for camera in cameras)
         self._budget.see_strain(used, now_s, cut_every_s)
 
     def _remember(self, load: CameraLoad) -> _Camera:
-        camera = self._cameras.get(load.name) or _Camera(load)
+        camera = self._cameras.get(load.name)
+        if camera is None:
+            camera = self._cameras[load.name] = _Camera(load, Equals((0.0, False, False)))
         camera.load = load
         cost_s = load.full_cost_s
         if cost_s:
             weight = COST_WEIGHT if camera.cost_s else 1.0
             camera.cost_s += (cost_s - camera.cost_s) * weight
-        levels = load.structure.levels
-        camera.level = _nearest(camera.level, levels)
-        camera.demanded = _nearest(camera.demanded, levels)
         return camera
 
+    def _sort_out(self, cameras: Sequence[_Camera]) -> None:
+        """Put each camera to its equals, and its levels to those that there are now."""
+        self._groups = sort_out(self._groups, [camera.claim for camera in cameras])
+        group_of = {name: group for group in self._groups for name in group.members}
+        for camera in cameras:
+            camera.equals = group_of[camera.load.name]
+            camera.level = _nearest(camera.level, camera.levels)
+            camera.demanded = _nearest(camera.demanded, camera.levels)
+
+    def _members(self, cameras: Sequence[_Camera]) -> list[tuple[Equals, list[_Camera]]]:
+        """Each group, with those of it that are there."""
+        found: dict[int, tuple[Equals, list[_Camera]]] = {}
+        for camera in cameras:
+            found.setdefault(id(camera.equals), (camera.equals, []))[1].append(camera)
+        return list(found.values())
+
     def _follow_demand(self, camera: _Camera, now_s: float) -> None:
-        enough = _cheapest(camera.load, MARGIN_STAY)
-        levels = camera.load.structure.levels
+        load, levels = camera.load, camera.levels
+        enough = _cheapest(load, levels, MARGIN_STAY)
         at = levels.index(camera.demanded)
         if levels.index(enough) < at:
             if now_s - camera.lowered_s <= PROVED_WRONG_WITHIN_S:
                 camera.low_for_s = min(2 * camera.low_for_s, LOW_FOR_AT_MOST_S)
-            if camera.level == camera.demanded:
-                camera.set(enough, now_s)
             camera.demanded, camera.low_since_s = enough, None
             return
-        lower = _cheapest(camera.load, MARGIN_DOWN)
+        lower = _cheapest(load, levels, MARGIN_DOWN)
         if levels.index(lower) <= at:
             camera.low_since_s = None
             return
@@ -298,60 +252,45 @@ class Pacer:
         waited = now_s - camera.low_since_s >= camera.low_for_s
         if waited and now_s - camera.changed_s >= BETWEEN_CHANGES_S:
             camera.demanded, camera.lowered_s, camera.low_since_s = lower, now_s, None
-            if levels.index(camera.level) < levels.index(lower):
-                camera.set(lower, now_s)
 
-    def _keep_to_one_core(self, camera: _Camera, now_s: float) -> None:
-        """A camera is decoded by one thread, however many cores there are."""
-        while camera.cores(camera.level) > ONE_THREAD:
-            level = camera.next_cheaper()
-            if level is None:
-                return
-            camera.set(level, now_s)
-
-    def _keep_budget(self, cameras: Sequence[_Camera], now_s: float) -> None:
-        used = sum(camera.cores(camera.level) for camera in cameras)
+    def _keep_budget(self, groups: Sequence[_Group], now_s: float) -> None:
+        used = sum(_used(members, equals.cap) for equals, members in groups)
         budget = self._budget.now
         self._over_for = self._over_for + 1 if used > OVER_BUDGET * budget else 0
         if self._over_for > 1 or used > 1.3 * budget or used > self.cores:
-            self._shed(cameras, used - budget, now_s)
+            self._shed(groups, used - budget, now_s)
         elif not self._over_for:
-            self._give_back(cameras, ROOM_NEEDED * budget - used, now_s)
+            self._give_back(groups, ROOM_NEEDED * budget - used, now_s)
 
-    def _shed(self, cameras: Sequence[_Camera], excess: float, now_s: float) -> None:
-        """One level at a time of a camera and its equals, those which take most for their weight.
+    def _shed(self, groups: Sequence[_Group], excess: float, now_s: float) -> None:
+        """One level at a time of equals, those first which take most for their weight.
 
         Equals go together: lanes share the processor by the frames that are there for them, and
         one of two cameras that is decoded in part would be served half as often.
         """
         while excess > 0:
-            able = [camera for camera in cameras if camera.next_cheaper() and camera.cost_s]
+            able = [group for group in groups if _cheaper(*group) and group[0].cores]
             if not able:
                 return
-            most = max(able, key=lambda c: (c.cores(c.level) / c.load.weight, c.load.name))
-            for camera in [other for other in able if other.equals(most)]:
-                level = camera.next_cheaper()
-                assert level is not None  # noqa: S101  # chosen by it
-                excess -= camera.cores(camera.level) - camera.cores(level)
-                camera.set(level, now_s)
+            equals, members = max(able, key=_most)
+            cap = _cheaper(equals, members)
+            assert cap is not None  # noqa: S101  # chosen by it
+            excess -= _used(members, equals.cap) - _used(members, cap)
+            equals.cap, equals.changed_s = cap, now_s
 
-    def _give_back(self, cameras: Sequence[_Camera], room: float, now_s: float) -> None:
-        """One level at a time of a camera and its equals, those which have least for theirs."""
-        waiting = list(cameras)
+    def _give_back(self, groups: Sequence[_Group], room: float, now_s: float) -> None:
+        """One level at a time of equals, those first which have least for their weight."""
         # Who may change now may do so by more than one level.
-        early = {c.load.name for c in cameras if now_s - c.changed_s < BETWEEN_CHANGES_S}
+        waiting = [group for group in groups if now_s - group[0].changed_s >= BETWEEN_CHANGES_S]
         while waiting:
-            least = min(waiting, key=lambda c: (c.cores(c.level) / c.load.weight, c.load.name))
-            equals = [other for other in waiting if other.equals(least)]
-            more = [_growth(camera) for camera in equals]
-            if sum(more) > room or any(camera.load.name in early for camera in equals):
-                waiting = [other for other in waiting if other not in equals]
+            group = equals, members = min(waiting, key=_most)
+            cap = _better(equals, members)
+            more = math.inf if cap is None else _used(members, cap) - _used(members, equals.cap)
+            if cap is None or more > room:
+                waiting.remove(group)
                 continue
-            room -= sum(more)
-            for camera in equals:
-                level = camera.next_better()
-                assert level is not None  # noqa: S101  # without one its growth is infinite
-                camera.set(level, now_s)
+            room -= more
+            equals.cap, equals.changed_s = cap, now_s
 
     def _catches_up(self, camera: _Camera, now_s: float) -> bool:
         load = camera.load
@@ -370,13 +309,41 @@ class Pacer:
         return Shortage(needed, budget.now, budget.left_cores, self.cores, cut, late)
 
 
-def _growth(camera: _Camera) -> float:
-    """The cores it takes to raise a camera by a level; infinite if it cannot be."""
-    level = camera.next_better()
-    if level is None:
-        return math.inf
-    more = camera.cores(level)
-    return math.inf if more > ROOM_NEEDED * ONE_THREAD else more - camera.cores(camera.level)
+def _used(members: Sequence[_Camera], cap: Level) -> float:
+    """CPU seconds per second that cameras take below a cap."""
+    return sum(camera.cores(camera.capped(cap)) for camera in members)
+
+
+def _most(group: _Group) -> tuple[float, str]:
+    """How much the greatest of some equals takes for its weight; by name where that is the same."""
+    equals, members = group
+    most = max(camera.cores(camera.capped(equals.cap)) for camera in members)
+    return most / max(equals.kind[0], 1e-9), members[0].load.name
+
+
+def _cheaper(equals: Equals, members: Sequence[_Camera]) -> Level | None:
+    """The cap that gives any of them less."""
+    levels = equals.structure.levels
+    at = min(camera.at(camera.capped(equals.cap)) for camera in members) + 1
+    return levels[at] if at < len(levels) else None
+
+
+def _better(equals: Equals, members: Sequence[_Camera]) -> Level | None:
+    """The cap that gives any of them more, if it is demanded and one core is enough for it."""
+    at = members[0].at(equals.cap)
+    if at <= min(camera.at(camera.demanded) for camera in members):
+        return None
+    level = equals.structure.levels[at - 1]
+    return level if members[0].cores(level) <= ROOM_NEEDED * ONE_THREAD else None
+
+
+def _keep_to_one_core(equals: Equals, members: Sequence[_Camera]) -> None:
+    """A camera is decoded by one thread, however many cores there are."""
+    while any(camera.cores(camera.capped(equals.cap)) > ONE_THREAD for camera in members):
+        level = _cheaper(equals, members)
+        if level is None:
+            return
+        equals.cap = level
 
 
 def _nearest(level: Level, levels: Sequence[Level]) -> Level:
@@ -386,10 +353,10 @@ def _nearest(level: Level, levels: Sequence[Level]) -> Level:
     return next((other for other in levels if other.kind == level.kind), ALL)
 
 
-def _cheapest(load: CameraLoad, margin: float) -> Level:
+def _cheapest(load: CameraLoad, levels: Sequence[Level], margin: float) -> Level:
     """The cheapest level that gives what is wanted, in even steps."""
     best = ALL
-    for level in load.structure.levels:
+    for level in levels:
         rate = load.structure.rate(level, load.captured_rate)
         fresh = load.waits or rate * load.max_latency_s >= 2  # a frame is half of it old at most
         if level.even and fresh and rate >= margin * load.wanted_rate:

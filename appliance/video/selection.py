@@ -23,7 +23,7 @@ _BUCKETS: MappingProxyType[Refusal, str] = MappingProxyType(
 class Selection:
     """What of a camera's stream is decoded, over all its connections.
 
-    The thread that reads the camera calls all but `want`, `level`, `structure` and `measured`,
+    The thread that reads the camera calls all but `want` and what only tells, such as `level`,
     which may be used by any.
     """
 
@@ -37,8 +37,9 @@ class Selection:
         self._begin("", None)
 
     def begin(self, codec: str, extradata: bytes | None) -> None:
-        """A new connection: what was known of the stream holds no more."""
-        self._begin(codec, extradata)
+        """A new connection: what was known of the stream is supposed until it is measured."""
+        before = self._meter if codec == self._codec else None
+        self._begin(codec, extradata, before)
 
     def want(self, level: Level) -> None:
         """Ask for a level."""
@@ -63,6 +64,12 @@ class Selection:
     def structure(self) -> Structure:
         """How the stream is made, as far as is known."""
         return self._meter.structure
+
+    @property
+    def unit_cost_s(self) -> float:
+        """Mean processor seconds of the units decoded at the level in force; 0 if not known."""
+        meter = self._meter
+        return meter.plain_cost_s * meter.structure.unit_cost(self.level)
 
     @property
     def measured(self) -> bool:
@@ -109,9 +116,12 @@ class Selection:
         self.decoded += 1
         self._meter.took(marks, cpu_s)
 
-    def _begin(self, codec: str, extradata: bytes | None) -> None:
+    def _begin(
+        self, codec: str, extradata: bytes | None, before: StructureMeter | None = None
+    ) -> None:
+        self._codec = codec
         self._reader = UnitReader(codec, extradata)
-        self._meter = StructureMeter()
+        self._meter = StructureMeter(before)
         self._skipper = Skipper()
         self._skipper.want(self._wanted)
         self._marks = UnitMarks()

@@ -11,10 +11,13 @@ from appliance.clock import Clock
 from appliance.observe.bursts import Bursts
 from appliance.observe.processor import Processor
 from appliance.video.camera import Camera, CameraStatus
+from appliance.video.load import CameraLoad, Processors, usable_rate
 from appliance.video.mailbox import Mailbox
-from appliance.video.pacing import CameraLoad, Pacer, Processors, usable_rate
+from appliance.video.pacing import Pacer
 
 EVERY_S = 1.0
+# From when on the rate of a new connection is believed; what a camera sends at once is over then.
+SETTLED_S = 3.0
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +50,8 @@ class Steering:
         self._processor = Processor()
         self._looked = looked
         self._counts: dict[int, _Counts] = {}
+        # Frames captured each second, of cameras that have been read for long enough.
+        self._rates: dict[str, float] = {}
         self._told: dict[str, CameraStatus] = {}
         self._bursts = Bursts(clock)
         self.short = ""
@@ -82,14 +87,20 @@ class Steering:
         if gauge is None or selection is None:
             return None
         figures = gauge.figures(now)
+        rate = figures.rate
+        if now - gauge.began_s >= SETTLED_S:
+            self._rates[camera.name] = rate
+        else:
+            rate = self._rates.get(camera.name, rate)
+        structure = selection.structure
         limits = [m.admission.limit for m in camera.mailboxes]
         return CameraLoad(
             name=camera.name,
             weight=camera.weight,
-            captured_rate=figures.rate,
-            structure=selection.structure,
+            captured_rate=rate,
+            structure=structure,
             level=selection.level,
-            unit_cost_s=figures.cost_s,
+            unit_cost_s=selection.unit_cost_s or figures.cost_s,
             lag_s=figures.strain_s,
             wanted_rate=max(self._wanted(mailbox, now) for mailbox in camera.mailboxes),
             max_latency_s=camera.max_latency_s,

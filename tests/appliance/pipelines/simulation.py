@@ -16,8 +16,11 @@ from functools import partial
 
 from appliance.pipelines.permits import FairShares
 from appliance.video.access_units import UnitMarks
-from appliance.video.levels import Level, Skipper, StructureMeter
-from appliance.video.pacing import CameraLoad, Decision, Pacer, Processors, usable_rate
+from appliance.video.decode_turns import PATIENCE_S
+from appliance.video.levels import ALL, Level, Skipper, StructureMeter
+from appliance.video.load import CameraLoad, Processors, usable_rate
+from appliance.video.pacing import Decision, Pacer
+from appliance.video.selection import LATE_S
 
 KEY, PLAIN = UnitMarks(key=True, closed=True), UnitMarks()
 SPARE, INTRA = UnitMarks(disposable=True), UnitMarks(key=True, closed=True, disposable=True)
@@ -41,7 +44,8 @@ class CameraPlan:
     """A camera, the cost of decoding it, and the lane that takes its frames.
 
     Costs are CPU seconds: of a plain unit, of a key as a multiple of it; `service_s` is that of a
-    turn, `remote_s` what the turn waits for something outside. `spare` of 2 makes every second unit
+    turn, `remote_s` what the turn waits for something outside;
+    `again_s` is how long a connection lasts. `spare` of 2 makes every second unit
     disposable. `gop` of 1 is a stream without references, of 0 one without keys.
     """
 
@@ -54,6 +58,9 @@ class CameraPlan:
     key_cost: float = 4.0
     service_s: Curve = field(default_factory=lambda: always(0.045))
     remote_s: float = 0.0
+    again_s: float = math.inf
+    # Where in its group it begins, as a share of it; by chance where that is not said.
+    phase: float | None = None
     weight: float = 1.0
     max_latency_s: float = 0.5
 
@@ -71,6 +78,7 @@ class SimulatedCamera:
     def __init__(self, plan: CameraPlan) -> None:
         self.plan = plan
         self.skipper, self.meter = Skipper(), StructureMeter()
+        self.wanted = ALL
         self.queue: deque[_Unit] = deque()
         self.decoding = False
         self.slot: float | None = None
@@ -82,9 +90,8 @@ class SimulatedCamera:
         # When the turn began, and how long a turn takes, over the last ones.
         self.began_s = self.turn_s = 0.0
         self.sent = 0
-        # Of this second: units captured, decoded and their CPU time, lags, frames taken and missed.
-        self.captured = self.decoded = self.taken = self.replaced = 0
-        self.decode_s = 0.0
+        # Of this second: units captured, lags, frames taken and missed.
+        self.captured = self.taken = self.replaced = 0
         self.lags: list[float] = []
         self.rates = (0.0, 0.0, 0.0)
         # Of the whole run.
@@ -119,13 +126,12 @@ class SimulatedCamera:
             captured,
             self.meter.structure,
             self.skipper.level,
-            self.decode_s / self.decoded if self.decoded else 0.0,
+            self.meter.plain_cost_s * self.meter.structure.unit_cost(self.skipper.level),
             lags[int(0.95 * (len(lags) - 1))] if lags else 0.0,
             usable_rate(taken, replaced),
             self.plan.max_latency_s,
         )
-        self.captured = self.decoded = self.taken = self.replaced = 0
-        self.decode_s = 0.0
+        self.captured = self.taken = self.replaced = 0
         self.lags.clear()
         return load
 
@@ -158,6 +164,9 @@ class Simulation:
         self._noise = [self._chance.lognormvariate(0.0, 0.2) for _ in range(4096)]
         self._shares = FairShares()
         self._free = cores
+        # Turns to decode that are free, and who waits for one.
+        self._turns = cores
+        self._waiting: deque[tuple[SimulatedCamera, _Unit]] = deque()
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._jobs: list[tuple[float, int, Callable[[], None]]] = []
         self._number = 0
@@ -169,7 +178,11 @@ class Simulation:
             self._shares.join(plan.name, plan.weight)
             camera = self.cameras[plan.name]
             camera.sent = self._chance.randrange(plan.gop or 1000) + (not plan.gop)
+            if plan.phase is not None:
+                camera.sent = round(plan.phase * plan.gop)
             self._at(self._chance.random() / plan.rate(0.0), self._arrival(camera, 0.0))
+            if plan.again_s < math.inf:
+                self._at(plan.again_s * self._chance.random(), partial(self._reopen, camera))
         self._at(1.0, self._second)
 
     def run(self, until_s: float) -> "Simulation":
@@ -218,21 +231,54 @@ class Simulation:
 
         return arrive
 
+    def _reopen(self, camera: SimulatedCamera) -> None:
+        """A new connection, which begins with a key: what was decoded of the last one is over."""
+        camera.meter, camera.skipper = StructureMeter(camera.meter), Skipper()
+        camera.skipper.want(camera.wanted)
+        camera.sent = 0
+        self._at(self.now + camera.plan.again_s, partial(self._reopen, camera))
+
     def _decode(self, camera: SimulatedCamera) -> None:
         camera.decoding = False
         while camera.queue and not camera.decoding:
             unit = camera.queue.popleft()
+            if self.now - unit.arrived_s > LATE_S:
+                camera.skipper.skip_to_key(self.now)
             camera.decoding = camera.skipper.admits(unit.marks, unit.arrived_s)
             if camera.decoding:
-                self._compute(unit.work_s, partial(self._decoded, camera, unit))
+                self._wait_for_turn(camera, unit)
             else:
                 camera.buckets["skipped"] += 1
 
-    def _decoded(self, camera: SimulatedCamera, unit: _Unit) -> None:
+    def _wait_for_turn(self, camera: SimulatedCamera, unit: _Unit) -> None:
+        """A turn if one is free, otherwise the next, or none after a while."""
+        if self._turns:
+            self._turns -= 1
+            self._compute(unit.work_s, partial(self._decoded, camera, unit, turn=True))
+            return
+        waits = (camera, unit)
+        self._waiting.append(waits)
+
+        def lose_patience() -> None:
+            if waits in self._waiting:
+                self._waiting.remove(waits)
+                self._compute(unit.work_s, partial(self._decoded, camera, unit, turn=False))
+
+        self._at(self.now + PATIENCE_S, lose_patience)
+
+    def _give_turn_back(self) -> None:
+        self._turns += 1
+        if self._waiting:
+            # Nobody says which of them comes first.
+            place = self._chance.randrange(len(self._waiting))
+            self._waiting.rotate(-place)
+            self._wait_for_turn(*self._waiting.popleft())
+
+    def _decoded(self, camera: SimulatedCamera, unit: _Unit, *, turn: bool) -> None:
+        if turn:
+            self._give_turn_back()
         cpu_s = unit.work_s / self._speed
         camera.meter.took(unit.marks, cpu_s)
-        camera.decoded += 1
-        camera.decode_s += cpu_s
         camera.lags.append(self.now - unit.arrived_s)
         if camera.slot is not None:
             camera.replaced += 1
@@ -318,6 +364,7 @@ class Simulation:
             last = next((c for c in reversed(self.changes) if c[1] == load.name), None)
             if pace.level != (last[2] if last else load.level):
                 self.changes.append((self.now, load.name, pace.level))
+            camera.wanted = pace.level
             camera.skipper.want(pace.level)
             if pace.skip_to_key:
                 camera.skipper.skip_to_key(self.now)

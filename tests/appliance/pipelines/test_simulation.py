@@ -47,6 +47,8 @@ SITES = {
 }
 SHORT = {
     "16 of 1080p",
+    "8 of 1080p",
+    "16 of 1080p with B",
     "8 of 1080p in H.265",
     "16 of 1080p in H.265",
     "16 with rare keys",
@@ -64,7 +66,7 @@ def test_a_site_settles_within_ten_seconds(name: str) -> None:
     rates = run.rates(SETTLED_S, end_s)
     assert run.age(0.95, SETTLED_S, end_s) <= MAX_LATENCY_S
     assert (run.short(SETTLED_S, end_s) > 0.5) == (name in SHORT)
-    assert max(camera.longest_queue for camera in run.cameras.values()) <= 15
+    assert max(camera.longest_queue for camera in run.cameras.values()) <= 30
     if name in SHORT:
         assert jain(list(rates.values())) >= 0.8
     else:
@@ -159,7 +161,7 @@ LOADS = {
 def test_ten_seconds_after_a_load_has_gone_all_is_decoded_again(
     name: str,
 ) -> None:
-    plans = site(8, unit_s=0.0047)
+    plans = site(8, unit_s=0.003)
 
     run = Simulation(plans, **LOADS[name]).run(150.0)  # type: ignore[arg-type]  # passed on
 
@@ -284,3 +286,46 @@ def test_levels_below_all_are_chosen_only_where_something_is_short() -> None:
 
     assert run.changes == []
     assert KEYS not in {camera.skipper.level for camera in run.cameras.values()}
+
+
+def spread(count: int, **settings: object) -> list[CameraPlan]:
+    """Cameras whose groups do not all begin at once."""
+    return [
+        CameraPlan(f"c{number:02}", phase=number / count, **settings)  # type: ignore[arg-type]  # passed on
+        for number in range(count)
+    ]
+
+
+EQUAL = {
+    "1": spread(1),
+    "16 of 720p": spread(16, unit_s=0.003),
+    "16 of 1080p": spread(16, unit_s=0.0047),
+    "16 of 1080p in H.265": spread(16, unit_s=0.0072),
+    "64 at 15/s": spread(64, rate=always(15.0)),
+    "16 that are opened again": spread(16, unit_s=0.0047, again_s=12.0),
+    "16 with B that are opened again": spread(16, unit_s=0.005, spare=2, again_s=12.0),
+    "16 of MJPEG that are short": spread(16, gop=1, unit_s=0.009),
+}
+
+
+@pytest.mark.parametrize("name", EQUAL)
+def test_equal_cameras_end_at_equal_levels_and_rates(name: str) -> None:
+    run = Simulation(EQUAL[name]).run(120.0)
+
+    rates = run.rates(60.0, 120.0).values()
+    # Parts of groups that begin anew by chance lie together by chance.
+    again = "again" in name
+    assert min(rates) >= (0.5 if again else 0.8) * max(rates)
+    assert len({pace.level for pace in run.decisions[-1][1].paces.values()}) == 1
+    assert run.age(0.95, 60.0, 120.0) <= MAX_LATENCY_S
+
+
+def test_equal_cameras_go_up_and_down_together_while_a_load_comes_and_goes() -> None:
+    for threads in (3.0, 6.0):
+        run = Simulation(spread(12, unit_s=0.0047), others=during(30.0, 90.0, threads, 0.0))
+        run.run(120.0)
+
+        for _, decision in run.decisions[5:]:
+            assert len({pace.level for pace in decision.paces.values()}) == 1
+        rates = run.rates(40.0, 90.0).values()
+        assert min(rates) >= 0.75 * max(rates)

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from appliance.video.levels import ALL, KEYS, REFERENCES, Level, Structure
-from appliance.video.pacing import CameraLoad, Decision, Pacer, Processors, usable_rate
+from appliance.video.load import CameraLoad, Processors, usable_rate
+from appliance.video.pacing import Decision, Pacer
 
 P_ONLY = Structure(50.0)
 WITH_B = Structure(50.0, disposable=0.49)
