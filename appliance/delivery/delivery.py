@@ -17,7 +17,7 @@ from appliance.delivery.outbox import Outbox
 from appliance.delivery.transports.transport import Outcome, Refused, Transport, Unavailable
 
 BATCH = 200
-IDLE_S = 0.5
+IDLE_S = 0.1
 # A stream of events is sent in groups, twenty times a second at most: each try costs a transaction
 # or an answer. What comes after a quiet time is sent at once.
 GATHER_S = 0.05

@@ -26,7 +26,7 @@ GROUP = 200
 LINGER_S = 0.02
 # A settlement that is lost costs a duplicate, not an event: it may wait longer for company.
 SETTLEMENT_LINGER_S = 0.5
-IDLE_S = 0.5
+IDLE_S = 0.1
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 10.0
 # How often a commit is tried again once the daemon is told to stop.

@@ -5,7 +5,7 @@ from appliance.video.access_units import UnitMarks
 
 # Reading a thread's processor time is a call of the kernel, at which the thread may be put aside
 # while it holds the interpreter's lock: so not at each unit. Keys, which are few, are all weighed.
-WEIGH_EVERY = 5
+WEIGH_EVERY = 20
 WEIGHT = 0.3
 
 

@@ -6,7 +6,7 @@ a box fits a track by its overlap and by its distance, measured in the track's o
 after a long gap boxes no longer overlap, and the distance still tells.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Annotated, NamedTuple, Self
 
 import lap
@@ -102,7 +102,9 @@ class Tracks:
         return len(self.label)
 
     def __getitem__(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Self:
-        return type(self)(*(getattr(self, f.name)[rows] for f in fields(self)))
+        return type(self)(
+            self.motion[rows], self.label[rows], self.tracker_id[rows], self.seen_s[rows]
+        )
 
     def joined(self, other: Self) -> Self:
         """The tracks of both, these first."""
@@ -113,10 +115,10 @@ class Tracks:
             np.concatenate([self.seen_s, other.seen_s]),
         )
 
-    def seen(self, found: Detections, now_s: float) -> Self:
-        """The tracks, each seen as the detection in its row, whose tracker id it takes."""
-        motion, seen_s = self.motion.seen(found.xyxy), np.full(len(found), now_s)
-        return replace(self, motion=motion, tracker_id=found.tracker_id, seen_s=seen_s)
+    def seen(self, xyxy: NDArray[np.float32], tracker_id: NDArray[np.int64], now_s: float) -> Self:
+        """The tracks, each seen at the box (N, 4) of its row, with the tracker id it has now."""
+        seen_s = np.full(len(xyxy), now_s)
+        return type(self)(self.motion.seen(xyxy), self.label, tracker_id, seen_s)
 
 
 @block("byte_track@1", ByteTrackManifest, remembers=True)
@@ -149,20 +151,25 @@ class ByteTrack:
         """Match detections with the tracks of the same label, and begin tracks with the rest."""
         m = self._manifest
         # A box that is not a number would spoil the assignment of all others.
-        detections = detections[np.asarray(np.isfinite(detections.xyxy).all(axis=1))]
+        finite = np.isfinite(detections.xyxy)
+        if not finite.all():
+            detections = detections[np.asarray(finite.all(axis=1))]
         tracks = self._expected(frame.at_s)
         match = self._match(tracks, detections)
         seen = match >= 0
         tracker_id = self._identify(tracks.tracker_id[seen], match[seen], detections)
         found = detections.with_tracker_id(tracker_id)
-        matched = np.isin(np.arange(len(detections)), match)
-        fresh = (tracker_id >= UNCONFIRMED) & ~matched
+        fresh = tracker_id >= UNCONFIRMED
+        fresh[match[seen]] = False
+        rows = match[seen]
+        after = tracks[seen].seen(found.xyxy[rows], tracker_id[rows], frame.at_s)
         # An unconfirmed track that is not seen again at once was a flicker.
-        missed = tracks[~seen & (tracks.tracker_id > UNCONFIRMED)]
-        begun = Tracks.begun(found[fresh], frame.at_s, m.speed)
-        self._tracks = tracks[seen].seen(found[match[seen]], frame.at_s).joined(missed)
-        self._tracks = self._tracks.joined(begun)
-        self._now_s = frame.at_s
+        missed = ~seen & (tracks.tracker_id > UNCONFIRMED)
+        if missed.any():
+            after = after.joined(tracks[missed])
+        if fresh.any():
+            after = after.joined(Tracks.begun(found[fresh], frame.at_s, m.speed))
+        self._tracks, self._now_s = after, frame.at_s
         return Tracked(found[tracker_id > UNCONFIRMED])
 
     @property
@@ -173,22 +180,31 @@ class ByteTrack:
 
     def _expected(self, now_s: float) -> Tracks:
         """The tracks that are not forgotten, where they should be by now."""
-        tracks = self._tracks[now_s - self._tracks.seen_s <= self._manifest.lost_s]
+        tracks = self._tracks
+        kept = now_s - tracks.seen_s <= self._manifest.lost_s
+        if not kept.all():
+            tracks = tracks[kept]
         motion = tracks.motion.after(max(0.0, now_s - self._now_s), self._manifest.speed)
         return replace(tracks, motion=motion)
 
     def _match(self, tracks: Tracks, detections: Detections) -> NDArray[np.intp]:
         """The row of its detection for each track, or -1: sure boxes first, then weak ones."""
         match = np.full(len(tracks), -1, np.intp)
+        if not len(tracks) or not len(detections):
+            return match
+        costs = _costs(tracks, detections)
         free = np.ones(len(detections), np.bool_)
         confirmed = tracks.tracker_id > UNCONFIRMED
         high = detections.confidence >= self._manifest.high
         low = (detections.confidence >= self._manifest.low) & ~high
         for of, among in ((confirmed, high), (confirmed, low), (~confirmed, high)):
             rows, columns = np.flatnonzero(of & (match < 0)), np.flatnonzero(among & free)
-            chosen = _assign(_costs(tracks[rows], detections[columns]))
-            match[rows[chosen >= 0]] = columns[chosen[chosen >= 0]]
-            free[match[match >= 0]] = False
+            if not len(rows) or not len(columns):
+                continue
+            chosen = _assign(costs[np.ix_(rows, columns)])
+            taken = chosen >= 0
+            match[rows[taken]] = columns[chosen[taken]]
+            free[columns[chosen[taken]]] = False
         return match
 
     def _identify(
@@ -220,7 +236,5 @@ def _costs(tracks: Tracks, detections: Detections) -> Values:
 
 def _assign(costs: Values) -> NDArray[np.intp]:
     """The column (N,) for each row that makes the sum of the costs least; -1 for none."""
-    if not costs.size:
-        return np.full(len(costs), -1, np.intp)
     _, columns, _ = lap.lapjv(costs, extend_cost=True, cost_limit=WORST_MATCH)
     return np.asarray(columns, np.intp)

@@ -9,7 +9,8 @@ of motion is that of R. A. Singer, "Estimating Optimal Tracking Filter Performan
 Maneuvering Targets", 1970, with speed in the place of acceleration.
 """
 
-from dataclasses import dataclass, fields
+import math
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -26,62 +27,87 @@ SHARE = np.array([1.0, 1.0, 0.1, 0.1])
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Motion:
-    """N boxes and how they move; each field is (N, 4) of cx, cy, w, h, in pixels and seconds.
+    """N boxes and how they move; each part is (N, 4) of cx, cy, w, h, in pixels and seconds.
 
-    `spread` and `speed_spread` are the variances of place and speed, `link` their covariance.
-    A usual speed is in box sizes a second, where the size of a box is the root of its area.
+    `spread` and `speed_spread` are the variances of place and speed, `link` their covariance. All
+    five lie in one array (5, N, 4), in this order: place, speed, spread, link, speed_spread. A
+    usual speed is in box sizes a second, where the size of a box is the root of its area.
     """
 
-    place: Values
-    speed: Values
-    spread: Values
-    link: Values
-    speed_spread: Values
+    state: Values
 
     @classmethod
     def of(cls, xyxy: NDArray[np.float32], usual_speed: float) -> Self:
         """Boxes (N, 4) seen for the first time."""
         place = _centred(xyxy)
         size, zero = _size(place), np.zeros_like(place)
-        return cls(place, zero, (SEEN_STD * size) ** 2, zero, (usual_speed * SHARE * size) ** 2)
+        speed_spread = (usual_speed * SHARE * size) ** 2
+        return cls(np.array([place, zero, (SEEN_STD * size) ** 2, zero, speed_spread]))
+
+    @property
+    def place(self) -> Values:
+        """Where they are."""
+        return np.asarray(self.state[0])
+
+    @property
+    def speed(self) -> Values:
+        """How they move, in pixels a second."""
+        return np.asarray(self.state[1])
+
+    @property
+    def spread(self) -> Values:
+        """The variance of the place."""
+        return np.asarray(self.state[2])
+
+    @property
+    def link(self) -> Values:
+        """The covariance of place and speed."""
+        return np.asarray(self.state[3])
+
+    @property
+    def speed_spread(self) -> Values:
+        """The variance of the speed."""
+        return np.asarray(self.state[4])
 
     def __len__(self) -> int:
-        return len(self.place)
+        return int(self.state.shape[1])
 
     def __getitem__(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Self:
-        return type(self)(*(getattr(self, f.name)[rows] for f in fields(self)))
+        return type(self)(self.state[:, rows])
 
     def joined(self, other: Self) -> Self:
         """The boxes of both, these first."""
-        pairs = ((getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
-        return type(self)(*(np.concatenate(pair) for pair in pairs))
+        return type(self)(np.concatenate([self.state, other.state], axis=1))
 
     def after(self, elapsed_s: float, usual_speed: float) -> Self:
         """What to expect `elapsed_s` later, if nothing is seen meanwhile."""
-        kept = np.exp(-elapsed_s / MEMORY_S)
+        place, speed, spread, link, speed_spread = self.state
+        kept = math.exp(-elapsed_s / MEMORY_S)
         reach = MEMORY_S * (1 - kept)
-        usual = (usual_speed * SHARE * _size(self.place)) ** 2
-        wander = usual * MEMORY_S**2 * (2 * elapsed_s / MEMORY_S - 3 + 4 * kept - kept**2)
-        return type(self)(
-            place=self.place + reach * self.speed,
-            speed=kept * self.speed,
-            spread=self.spread + 2 * reach * self.link + reach**2 * self.speed_spread + wander,
-            link=kept * (self.link + reach * self.speed_spread) + usual * reach * (1 - kept),
-            speed_spread=kept**2 * self.speed_spread + usual * (1 - kept**2),
-        )
+        usual = (usual_speed * SHARE * _size(place)) ** 2
+        wander = usual * (MEMORY_S**2 * (2 * elapsed_s / MEMORY_S - 3 + 4 * kept - kept**2))
+        then = np.empty_like(self.state)
+        then[0] = place + reach * speed
+        then[1] = kept * speed
+        then[2] = spread + 2 * reach * link + reach**2 * speed_spread + wander
+        then[3] = kept * (link + reach * speed_spread) + usual * (reach * (1 - kept))
+        then[4] = kept**2 * speed_spread + usual * (1 - kept**2)
+        return type(self)(then)
 
     def seen(self, xyxy: NDArray[np.float32]) -> Self:
         """What is known once each of the boxes has been seen at (N, 4)."""
-        surprise = _centred(xyxy) - self.place
+        place, speed, spread, link, speed_spread = self.state
+        surprise = _centred(xyxy) - place
         expected = self._expected_spread()
-        gain, speed_gain = self.spread / expected, self.link / expected
-        return type(self)(
-            place=self.place + gain * surprise,
-            speed=self.speed + speed_gain * surprise,
-            spread=(1 - gain) * self.spread,
-            link=(1 - gain) * self.link,
-            speed_spread=self.speed_spread - speed_gain * self.link,
-        )
+        gain, speed_gain = spread / expected, link / expected
+        rest = 1 - gain
+        known = np.empty_like(self.state)
+        known[0] = place + gain * surprise
+        known[1] = speed + speed_gain * surprise
+        known[2] = rest * spread
+        known[3] = rest * link
+        known[4] = speed_spread - speed_gain * link
+        return type(self)(known)
 
     def surprises(self, xyxy: NDArray[np.float32]) -> Values:
         """How ill each of M boxes (M, 4) fits each of these: squared Mahalanobis distances (N, M).
