@@ -11,7 +11,7 @@ from statistics import fmean
 from appliance.video.levels import ALL, Level, Structure
 
 # Cameras are equal from where they differ by less than the first factor to where by the second.
-JOIN, STAY = 1.3, 1.6
+JOIN, STAY = 1.5, 2.0
 
 
 @dataclass(frozen=True, slots=True)

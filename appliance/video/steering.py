@@ -2,6 +2,7 @@
 
 import math
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -18,13 +19,15 @@ from appliance.video.pacing import Pacer
 EVERY_S = 1.0
 # From when on the rate of a new connection is believed; what a camera sends at once is over then.
 SETTLED_S = 3.0
+# Over so many looks the frames of a lane are counted: some have one in two seconds.
+COUNTED_OVER = 5
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
 class _Counts:
-    """What a lane's account said at the last look."""
+    """What a lane's account said at a look."""
 
     at_s: float
     taken: int
@@ -49,7 +52,7 @@ class Steering:
         self._pacer = Pacer(cores)
         self._processor = Processor()
         self._looked = looked
-        self._counts: dict[int, _Counts] = {}
+        self._counts: dict[int, deque[_Counts]] = {}
         # Frames captured each second, of cameras that have been read for long enough.
         self._rates: dict[str, float] = {}
         self._told: dict[str, CameraStatus] = {}
@@ -112,12 +115,14 @@ class Steering:
         buckets = mailbox.buckets.snapshot()
         missed = sum(buckets.get(name, 0) for name in ("replaced", "stale"))
         taken = sum(buckets.get(name, 0) for name in ("processed", "failed", "outbox"))
-        last = self._counts.get(id(mailbox))
-        self._counts[id(mailbox)] = _Counts(now, taken, missed)
+        counts = self._counts.setdefault(id(mailbox), deque(maxlen=COUNTED_OVER + 1))
         wanted = math.inf
-        if last is not None and now > last.at_s:
-            passed_s = now - last.at_s
-            wanted = usable_rate((taken - last.taken) / passed_s, (missed - last.missed) / passed_s)
+        if counts and now > counts[0].at_s:
+            first, passed_s = counts[0], now - counts[0].at_s
+            wanted = usable_rate(
+                (taken - first.taken) / passed_s, (missed - first.missed) / passed_s
+            )
+        counts.append(_Counts(now, taken, missed))
         limit = mailbox.admission.limit
         return wanted if limit is None else min(wanted, limit.rate)
 
