@@ -379,7 +379,9 @@ def test_a_camera_that_cuts_evenly_is_never_cut_short(
     line = Line(syntax, cut_evenly(syntax))
     for size, pauses_s in sent:
         line.send(picture(syntax, [size]), pauses_s)
-    assert line.data == [joined(picture(syntax, [size])) for size, _ in sent[:-1]]
+    whole = [joined(picture(syntax, [size])) for size, _ in sent]
+    # By chance all pieces may have been of one size: then silence closes the last one, too.
+    assert line.data in (whole[:-1], whole)
     assert line.joiner.cut == 0
 
 
