@@ -8,6 +8,7 @@ from appliance.cli.options import named
 from appliance.clock import SystemClock
 from appliance.inference.session import cores
 from appliance.sentences import sentences
+from appliance.video.errors import redact
 from appliance.video.probe import probe
 from appliance.video.probe_advice import recommendations
 from appliance.video.probe_report import report_data, report_lines, settings_lines
@@ -44,6 +45,7 @@ def probe_command(uri: str, seconds: float, transport: str, *, as_json: bool) ->
     """
     with sentences():
         options = SourceOptions(transport=transport, silence_s=min(5.0, seconds))  # type: ignore[arg-type]  # click checks it
+        click.echo(f"watching {redact(uri)} for up to {seconds:g} s", err=True)
         found = probe(uri, SystemClock(), seconds=seconds, options=options)
         if as_json:
             click.echo(json.dumps(report_data(found, cores(), uri), indent=2))

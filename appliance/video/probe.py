@@ -25,6 +25,7 @@ from appliance.video.hardware import (
     said,
 )
 from appliance.video.opening import is_untimed, open_container, stream_info, video_stream
+from appliance.video.probe_greeting import explained, greet
 from appliance.video.probe_stills import probe_stills
 from appliance.video.source import SourceOptions, StreamInfo
 from appliance.video.stills import names_stills
@@ -58,7 +59,7 @@ def probe(
     where = redact(uri)
     path = file_of(uri)
     modes = capture_modes(path) if path is not None and path.is_char_device() else ()
-    with open_container(uri, where, options) as container:
+    with _opened(uri, where, options) as container:
         stream = video_stream(container, where)
         info = stream_info(uri, container, stream)
         audio = tuple(_codec_of(each) for each in container.streams.audio)
@@ -71,6 +72,14 @@ def probe(
         for transport in TRANSPORTS:
             found.transports[transport] = _problem_with(uri, transport)
     return found
+
+
+def _opened(uri: str, where: str, options: SourceOptions) -> InputContainer:
+    greet(uri)
+    try:
+        return open_container(uri, where, options)
+    except VideoError as error:
+        raise explained(uri, error) from None
 
 
 class _Watch:

@@ -73,6 +73,9 @@ def _video(found: Findings) -> str:
 
 
 def _rate(found: Findings) -> str:
+    if found.info.every:
+        # Images have none of their own.
+        return f"{found.rate:.4g} images/s; `rate` sets it" if found.rate else "as they come"
     delivered = f"{found.rate:.4g} frames/s" if found.rate else "unknown"
     declared = f", {found.info.rate:.4g} declared" if found.info.rate else ", none declared"
     return delivered + declared
@@ -142,7 +145,7 @@ def report_data(found: Findings, cores: int, uri: str) -> dict[str, Any]:
         "width": info.width,
         "height": info.height,
         "pixel_format": found.pixel_format,
-        "declared_rate": info.rate,
+        "declared_rate": None if info.every else info.rate,
         "rate": found.rate,
         "bit_rate": found.bit_rate,
         "watched_s": found.watched_s,

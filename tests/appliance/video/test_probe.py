@@ -11,6 +11,7 @@ from appliance.video import probe as module
 from appliance.video.errors import VideoError
 from appliance.video.hardware import Devices, HardwareDecoder
 from appliance.video.probe import probe
+from appliance.video.probe_greeting import greet
 from appliance.video.source import SourceOptions
 from tests.cameras.camera import RtspServer
 from tests.cameras.clips import ClipSpec
@@ -100,13 +101,23 @@ def test_a_source_that_sends_no_picture_is_refused(clip: Path, tmp_path: Path) -
 
 
 def test_a_mute_camera_does_not_hold_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("appliance.video.opening.OPEN_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(module, "greet", lambda uri: greet(uri, patience_s=0.5))
     with socket.create_server(("127.0.0.1", 0)) as mute:
         address = f"rtsp://127.0.0.1:{mute.getsockname()[1]}/gate"
         before_s = SystemClock().monotonic()
-        with pytest.raises(VideoError, match=r"no answer|answers no video"):
+        with pytest.raises(VideoError, match="accepts the connection and says nothing within"):
             probe(address, SystemClock(), seconds=1.0)
         assert SystemClock().monotonic() - before_s < 5.0
+
+
+def test_a_camera_that_is_given_no_user_asks_for_one(server: RtspServer) -> None:
+    address = server.add("locked").url()
+    with pytest.raises(VideoError) as caught:
+        probe(address, SystemClock(), seconds=1.0)
+    assert str(caught.value) == (
+        f"{address}: it needs a user and a password; write "
+        f"{address.replace('://', '://user:password@')}"
+    )
 
 
 def test_a_camera_over_rtsp_is_described(server: RtspServer) -> None:

@@ -9,7 +9,7 @@ import pytest
 from appliance.clock import SystemClock
 from appliance.video.errors import VideoError
 from appliance.video.probe import probe
-from appliance.video.probe_report import report_lines
+from appliance.video.probe_report import report_data, report_lines
 
 
 def draw(path: Path, width: int, height: int) -> None:
@@ -25,6 +25,8 @@ def test_a_folder_is_told_by_its_first_images(tmp_path: Path) -> None:
     assert (found.info.width, found.info.height) == (64, 48)
     assert (found.units, found.undecodable) == (10, 1)
     assert report_lines(found, 2)[1] == "  video       images, 64x48, bgr24"
+    assert report_lines(found, 2)[2] == "  rate        1 images/s; `rate` sets it"
+    assert report_data(found, 2, str(tmp_path))["declared_rate"] is None
 
 
 def test_one_image_is_a_source_too(tmp_path: Path) -> None:
