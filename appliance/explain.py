@@ -1,7 +1,7 @@
 """Why frames of a camera were skipped: its account of a span of time, with the figures of then."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from statistics import median
@@ -13,6 +13,8 @@ from appliance.observe.buckets import MEANINGS, Buckets, Ended
 from appliance.observe.history import History, Second
 
 USUAL_S, MOST_S = 10.0, 600.0
+# Of a max_rate: with less of it, something else was short.
+ENOUGH = 0.8
 # Where frames end that lay before their lane.
 _REACHED = ("processed", "failed", "outbox", "replaced")
 
@@ -82,8 +84,8 @@ def explained(
     seconds = history.around(camera, (begin + end) / 2, end - begin)
     if not seconds:
         raise RefusedError(_unknown(history, begin, end))
-    view = _View(history, camera, seconds)
     names = dict.fromkeys(name for second in seconds for name in second.lanes)
+    view = _View(history, camera, seconds, _asked(names, lanes))
     found = [_lane(view, name, lanes.get(name), frames=frames) for name in names]
     return {
         "camera": camera,
@@ -93,6 +95,18 @@ def explained(
         "why": view.sentences(),
         "lanes": found,
     }
+
+
+def _asked(names: Iterable[str], lanes: Mapping[str, Watched]) -> tuple[float, str] | None:
+    """The highest max_rate and its lane; None where one asks for all there is, or is gone."""
+    found = [(lanes[name].max_rate if name in lanes else None, name) for name in names]
+    rates = [(rate, name) for rate, name in found if rate is not None]
+    return max(rates) if rates and len(rates) == len(found) else None
+
+
+def _pipeline(lane: str) -> str:
+    """The name of the pipeline of a lane, as it stands in the settings."""
+    return lane.rpartition(":")[0]
 
 
 def time_of_day(utc: float) -> str:
@@ -124,11 +138,15 @@ def _unknown(history: History, begin: float, end: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """The seconds of one camera that are asked for."""
+    """The seconds of one camera that are asked for.
+
+    `asked` is the frames a second that all of its lanes are content with, and which asks for most.
+    """
 
     history: History
     camera: str
     seconds: Sequence[Second]
+    asked: tuple[float, str] | None
 
     @property
     def span_s(self) -> float:
@@ -182,9 +200,10 @@ class _Account:
     """What is said of one lane is said of these."""
 
     view: _View
+    name: str
     seconds: Sequence[Second]
     samples: Sequence[Mapping[str, Any]]
-    counts: Mapping[str, int]
+    counts: Counter[str]
     ended: Sequence[Ended]
     watched: Watched
 
@@ -222,7 +241,7 @@ def _lane(view: _View, name: str, watched: Watched | None, *, frames: bool) -> d
         counts.update(sample["buckets"])
     told = [second for second, _ in pairs]
     remembered = watched.buckets.between(told[0].begin, told[-1].end) if watched else []
-    account = _Account(view, told, samples, counts, remembered, watched or Watched(Buckets()))
+    account = _Account(view, name, told, samples, counts, remembered, watched or Watched(Buckets()))
     captured, after = sum(sample["captured"] for sample in samples), samples[-1]["in_hand"]
     ended = counts.total()
     found = {
@@ -299,12 +318,14 @@ def _slowest(steps_ms: Mapping[str, float]) -> str:
 
 def _stale(account: _Account, bucket: str) -> str:
     ages = account.numbers(bucket)
-    limit = f"max_latency_s is {account.watched.max_latency_s:g}"
+    limit = (
+        f"max_latency_s: {account.watched.max_latency_s:g} of pipeline {_pipeline(account.name)}"
+    )
     if not ages:
-        return f"too late to be decoded; {limit}"
+        return f"too late to be decoded for {limit}"
     turn_ms = account.age_ms.get("turn")
     turn = f", a turn took {turn_ms:.0f} ms" if turn_ms else ""
-    return f"{_between(ages, '.2f')} s old when the turn came{turn}, and {limit}"
+    return f"{_between(ages, '.2f')} s old when the turn came{turn}, and the limit is {limit}"
 
 
 def _between(numbers: Sequence[float], form: str) -> str:
@@ -318,9 +339,28 @@ def _over_budget(account: _Account, _bucket: str) -> str:
     level = levels[-1] or "not all"
     before = f" (before: {', '.join(levels[:-1])})" if levels[:-1] else ""
     decoded = f"level {level}{view.since('level')}{before}"
+    return f"{decoded}: {_of_max_rate(account) or view.short or _of_use(account)}"
+
+
+def _of_use(account: _Account) -> str:
     used = account.rate(account.counts["processed"])
-    reason = view.short or f"the lanes could not use more; this one used {used:.1f} frames/s"
-    return f"{decoded}: {reason}"
+    return f"the lanes could not use more; this one used {used:.1f} frames/s"
+
+
+def _of_max_rate(account: _Account) -> str:
+    """That no more was asked for; empty where more was, or less came than that."""
+    captured = account.rate(sum(sample["captured"] for sample in account.samples))
+    if account.view.asked is None or account.view.asked[0] >= captured:
+        return ""
+    asked, lane = account.view.asked
+    came = account.rate(account.counts.total() - account.counts["over-budget"])
+    own = account.watched.max_rate or asked
+    if account.view.short and came < ENOUGH * own:
+        return ""
+    return (
+        f"the lanes asked for {asked:g} of {captured:.3g} frames/s because of max_rate {asked:g} "
+        f"of pipeline {_pipeline(lane)}"
+    )
 
 
 def _no_motion(account: _Account, bucket: str) -> str:

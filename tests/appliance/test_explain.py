@@ -165,6 +165,63 @@ def test_a_level_that_was_low_from_the_first_sample_on_may_be_older(site: Site) 
     ]
 
 
+RATED = (
+    "120 over-budget: level key frames since 14:02:01, or before: the lanes asked for 2 of 25 "
+    "frames/s because of max_rate 2 of pipeline people"
+)
+
+
+@pytest.mark.parametrize("short", ["", SHORT])
+def test_a_level_that_serves_a_max_rate_is_not_blamed_on_a_shortage(site: Site, short: str) -> None:
+    site.watched = Watched(site.watched.buckets, max_rate=2)
+    for _ in range(5):
+        site.second({"processed": 1, "over-budget": 24}, level="key frames")
+    for _ in range(5):
+        site.second({"processed": 3, "over-budget": 22}, level="key frames", short=short)
+    (lane,) = site.explain(0, 5)["lanes"]
+    assert lane["why"] == [RATED]
+    assert site.why() == [RATED.replace("120", "230")]
+
+
+def test_less_than_a_max_rate_is_blamed_on_the_shortage(site: Site) -> None:
+    site.watched = Watched(site.watched.buckets, max_rate=2)
+    for _ in range(5):
+        site.second({"processed": 1, "over-budget": 24}, level="key frames", short=SHORT)
+    assert site.why() == [
+        f"120 over-budget: level key frames since 14:02:01, or before: at 14:02:05, {SHORT}"
+    ]
+
+
+@pytest.mark.parametrize("max_rate", [None, 30])
+def test_a_lane_that_asks_for_all_there_is_asks_for_no_rate(
+    site: Site, max_rate: float | None
+) -> None:
+    site.watched = Watched(site.watched.buckets, max_rate=max_rate)
+    site.second({"processed": 1, "over-budget": 24}, level="key frames")
+    assert "the lanes could not use more" in site.why()[0]
+
+
+def test_of_several_lanes_the_highest_max_rate_is_told(site: Site) -> None:
+    for number in (1, 2):
+        lanes = [
+            {
+                "name": f"{name}:gate",
+                "captured": 25 * number,
+                "buckets": {"processed": 2 * number, "over-budget": 23 * number},
+            }
+            for name in ("cars", "people")
+        ]
+        status = {"state": "running", "why": "", "level": "key frames", "rate": 25.0}
+        site.history.add(BEGIN + number, {"gate": status}, lanes, SHORT)
+    rates: dict[str, float | None] = {"cars:gate": 2, "people:gate": 1}
+    watched = {name: Watched(Buckets(), max_rate=rate) for name, rate in rates.items()}
+    for lane in explained(site.history, watched, "gate", BEGIN, BEGIN + 2)["lanes"]:
+        assert lane["why"][0].endswith("frames/s because of max_rate 2 of pipeline cars")
+    watched["people:gate"] = Watched(Buckets())
+    for lane in explained(site.history, watched, "gate", BEGIN, BEGIN + 2)["lanes"]:
+        assert lane["why"][0].endswith(f": at 14:02:02, {SHORT}")
+
+
 def test_a_still_scene_is_told_with_what_moved_most(site: Site) -> None:
     site.watched = Watched(site.watched.buckets, opens_at_percent=0.005)
     site.remember("no-motion", 0.0, 0.00003, 0.00001)
@@ -186,7 +243,7 @@ def test_stale_frames_are_told_with_their_ages(site: Site) -> None:
     site.second({"stale": 2, "processed": 20}, lane={"age_ms": AGE_MS})
     assert site.why() == [
         "2 stale: 0.52 to 0.63 s old when the turn came, a turn took 38 ms, and "
-        "max_latency_s is 0.5"
+        "the limit is max_latency_s: 0.5 of pipeline people"
     ]
 
 
@@ -198,7 +255,7 @@ def test_stale_frames_are_told_with_their_ages(site: Site) -> None:
         ("decode-error", "2 decode-error: no picture could be made of it; 12% cannot be decoded"),
         ("outbox", "2 outbox: the outbox was full"),
         ("no-key", "2 no-key: it came before the first key frame of its connection"),
-        ("stale", "2 stale: too late to be decoded; max_latency_s is 0.5"),
+        ("stale", "2 stale: too late to be decoded for max_latency_s: 0.5 of pipeline people"),
         ("schedule-off", "2 schedule-off: nothing more is known of it"),
     ],
 )
