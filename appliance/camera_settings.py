@@ -145,7 +145,7 @@ def _row(numbers: Collection[float]) -> str:
     pairs = [f"[{x:g}, {y:g}]" for x, y in zip(given[::2], given[1::2], strict=False)]
     shown = ", ".join(pairs[:3]) + (", …" if len(pairs) > 3 else "")
     more = _pixels(given)
-    return f"a polygon is a list of points: write [{shown}]" + (f"; {more}" if more else "")
+    return f"[{shown}]" + (f"; {more}" if more else "")
 
 
 def _numbers(text: str) -> list[float]:
@@ -157,11 +157,11 @@ def _numbers(text: str) -> list[float]:
 
 def _polygon(given: object) -> object:
     if isinstance(given, str) and (numbers := _numbers(given)):
-        raise ValueError(_row(numbers))
+        raise ValueError(f"a polygon is a list of points: write {_row(numbers)}")
     if not isinstance(given, list):
         return given
     if given and all(map(_is_number, given)):
-        raise ValueError(_row(given))
+        raise ValueError(f"a polygon is a list of points: write {_row(given)}")
     points = [point for point in given if isinstance(point, list)]
     if told := _pixels([n for point in points for n in point if _is_number(n)]):
         raise ValueError(told)
@@ -172,7 +172,7 @@ def _polygon(given: object) -> object:
 
 def _masks(given: object) -> object:
     if isinstance(given, str) and (numbers := _numbers(given)):
-        raise ValueError(f"this is a list of polygons, and {_row(numbers)} in one more [ ]")
+        raise ValueError(f"this is a list of polygons: write, inside of [ ], {_row(numbers)}")
     if not isinstance(given, list):
         return given
     pairs = [isinstance(one, list) and len(one) == 2 and all(map(_is_number, one)) for one in given]

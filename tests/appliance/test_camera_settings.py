@@ -297,8 +297,8 @@ PIXELS = (
         ),
         (
             '"0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8"',
-            "9:14: pipelines.people.motion_gate.masks: this is a list of polygons, and a polygon "
-            "is a list of points: write [[0.1, 0.2], [0.3, 0.4], [0.5, 0.6], …] in one more [ ]",
+            "9:14: pipelines.people.motion_gate.masks: this is a list of polygons: write, "
+            "inside of [ ], [[0.1, 0.2], [0.3, 0.4], [0.5, 0.6], …]",
         ),
         (
             "[[0, 0, 640, 0, 640, 48]]",
