@@ -30,7 +30,7 @@ OVER_BUDGET, ROOM_NEEDED = 1.05, 0.9
 IDLE_SHARE, ONE_THREAD = 0.15, 0.85
 IDLE_WEIGHT = 0.4
 # A quarter of the cameras may lag by chance.
-LAGGING_SHARE = 0.75
+MAY_LAG = 0.25
 # What is measured follows a cut at once where decoding lags, and after a while where lanes starve.
 LAGGING_CUT_EVERY_S, STARVED_CUT_EVERY_S = 2.0, 8.0
 # Lags are measured over two seconds: so long after a cut is in force they are of before.
@@ -72,6 +72,13 @@ class Shortage:
             return (
                 f"{needed} other processes take {others:.2f} of {self.cores:g}; {self._how}. "
                 "Fewer of them beside it, or a sub-stream, would help."
+            )
+        if self.needed_cores <= self.budget_cores:
+            # It has enough by itself, and yet pictures came late, now or until a while ago.
+            return (
+                f"decoding is short of time beside what else is computed: it takes "
+                f"{self.needed_cores:.2f} cores of {self.cores:g}; {self._how}. "
+                "A sub-stream, a lower rate or H.264 takes less."
             )
         return (
             f"{needed} may have {self.budget_cores:.2f} of {self.cores:g}; {self._how}. "
@@ -186,7 +193,7 @@ class Pacer:
         """What is seen this second of how much time decoding may have."""
         self._budget.see_left(min(processors.own + processors.idle, self.cores))
         lags = sorted(c.load.lag_s / c.load.lag_limit_s for c in cameras)
-        strain = lags[math.ceil(LAGGING_SHARE * (len(lags) - 1))] if lags else 0.0
+        strain = lags[-1 - int(MAY_LAG * len(lags))] if lags else 0.0
         steady = all(now_s - camera.changed_s > BETWEEN_CHANGES_S for camera in cameras)
         full = sum(camera.cores(ALL) for camera in cameras)
         self._budget.see_relief(strain if steady else None, full)

@@ -47,7 +47,6 @@ SITES = {
 }
 SHORT = {
     "16 of 1080p",
-    "8 of 1080p",
     "16 of 1080p with B",
     "8 of 1080p in H.265",
     "16 of 1080p in H.265",

@@ -303,6 +303,43 @@ def test_costs_are_measured_for_each_kind_of_unit() -> None:
     assert structure.unit_cost(KEYS) == pytest.approx(5.0)
 
 
+def test_a_new_connection_supposes_what_was_measured_before() -> None:
+    before = meter_of([KEY, *[PLAIN] * 9] * 3)
+    for marks, cost_s in ((KEY, 0.010), (PLAIN, 0.002)):
+        before.took(marks, cost_s)
+
+    again = StructureMeter(before)
+    assert (again.structure, again.measured) == (before.structure, False)
+    assert again.plain_cost_s == 0.002
+
+    for marks in [KEY, *[PLAIN] * 4] * 3:
+        again.add(marks, 0.0)
+    assert again.structure.units_per_key == 5.0
+
+
+def test_the_first_costs_count_alike_so_that_a_cold_start_is_soon_forgotten() -> None:
+    meter = StructureMeter()
+    for cost_s in (0.020, 0.002, 0.002, 0.002):
+        meter.took(PLAIN, cost_s)
+    assert meter.plain_cost_s == pytest.approx(0.0065)
+
+
+def test_where_only_keys_are_decoded_they_show_what_has_become_of_the_processor() -> None:
+    meter = StructureMeter()
+    for marks, cost_s in ((KEY, 0.008), (PLAIN, 0.002), (KEY, 0.008), *[(KEY, 0.016)] * 200):
+        meter.took(marks, cost_s)
+    assert meter.plain_cost_s == pytest.approx(0.004, rel=0.1)
+    assert meter.structure.key_cost == pytest.approx(4.0, rel=0.1)
+
+
+def test_of_a_stream_of_keys_only_what_is_late_is_left_out() -> None:
+    skipper = Skipper()
+    said = [skipper.admits(INTRA, at_s) for at_s in (0.0, 0.1, 0.2)]
+    skipper.skip_to_key(0.5)
+    said += [skipper.admits(INTRA, at_s) for at_s in (0.3, 0.4, 0.5, 0.6)]
+    assert said == [True, True, True, False, False, True, True]
+
+
 def test_until_two_keys_have_been_seen_their_distance_is_supposed() -> None:
     meter = meter_of([KEY, PLAIN, PLAIN])
 

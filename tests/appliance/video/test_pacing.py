@@ -8,7 +8,7 @@ import pytest
 
 from appliance.video.levels import ALL, KEYS, REFERENCES, Level, Structure
 from appliance.video.load import CameraLoad, Processors, usable_rate
-from appliance.video.pacing import Decision, Pacer
+from appliance.video.pacing import Decision, Pacer, Shortage
 
 P_ONLY = Structure(50.0)
 WITH_B = Structure(50.0, disposable=0.49)
@@ -267,6 +267,61 @@ def test_what_a_lane_can_use(taken: float, replaced: float, rate: float) -> None
     assert usable_rate(taken, replaced) == rate
 
 
+def test_a_shortage_says_no_more_than_is_true() -> None:
+    def told(needed: float, budget: float) -> str:
+        return str(Shortage(needed, budget, 2.0, 2.0, ["gate"], []))
+
+    assert told(1.7, 1.6).startswith("decoding is short: it takes 1.70 cores and may have 1.60 of")
+    assert told(1.1, 1.4) == (
+        "decoding is short of time beside what else is computed: it takes 1.10 cores of 2; "
+        "1 camera is decoded in part only: gate. A sub-stream, a lower rate or H.264 takes less."
+    )
+
+
+@pytest.mark.parametrize("noise", [0.75, 1.25])
+def test_equal_cameras_have_equal_levels_though_one_seems_to_cost_more(noise: float) -> None:
+    loads = [load(f"c{number}", cores=0.2) for number in range(15)]
+    loads.append(load("other", cores=0.2 * noise))
+
+    decision = after(Pacer(2.0), loads, 30)
+
+    assert set(levels(decision).values()) == {"the first 1/4 of each group"}
+
+
+def test_a_camera_that_comes_back_goes_on_at_its_level() -> None:
+    pacer = Pacer(2.0)
+    loads = [load("gate", cores=0.5), *(load(f"c{number}", cores=1.4) for number in range(2))]
+    before = levels(after(pacer, loads, 10))
+    after(pacer, loads[1:], 5, start=10)
+
+    decision = pacer.step([loads[0], *loads[1:]], 15.0, Processors(2.0, 0.0))
+
+    assert levels(decision) == before
+    assert before["gate"] != "all frames" or before["c0"] != "all frames"
+
+
+def test_no_second_cut_is_made_before_the_first_is_in_force_and_measured() -> None:
+    def budget_after(level: Level, seconds: int) -> float:
+        pacer = Pacer(2.0)
+        for second in range(seconds):
+            late = [load(f"c{n}", cores=0.3, lag_s=0.4, level=level) for n in range(4)]
+            pacer.step(late, float(second), Processors(2.0, 0.0))
+        return pacer._budget.now
+
+    # It is all decoded still: the camera has not come to the next key.
+    first = budget_after(ALL, 6)
+    assert first == pytest.approx(0.8 * 1.2)
+    assert budget_after(ALL, 11) == first
+    assert budget_after(ALL, 16) < first
+
+
+def test_one_camera_of_four_that_lags_is_no_shortage() -> None:
+    loads = [load(f"c{number}", cores=0.3) for number in range(4)]
+    loads[0] = replace(loads[0], lag_s=0.24)
+
+    assert set(levels(after(Pacer(2.0), loads, 20)).values()) == {"all frames"}
+
+
 def test_other_processes_are_named_where_decoding_alone_would_have_enough() -> None:
     loads = [load(name, cores=0.3, lag_s=0.2) for name in "ab"]
     decision = after(Pacer(2.0), loads, 10, left=0.5)
@@ -290,8 +345,8 @@ def test_who_is_late_is_named_where_nothing_is_cut() -> None:
     decision = Pacer(2.0).step([load("a", lag_s=0.6), load("b")], 0.0, Processors(1.0, 1.0))
 
     assert str(decision.shortage) == (
-        "decoding is short: it takes 0.20 cores and may have 1.60 of 2; 1 camera is decoded late: "
-        "a. A sub-stream, a lower rate or H.264 takes less."
+        "decoding is short of time beside what else is computed: it takes 0.20 cores of 2; "
+        "1 camera is decoded late: a. A sub-stream, a lower rate or H.264 takes less."
     )
 
 

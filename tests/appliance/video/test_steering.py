@@ -152,6 +152,32 @@ def test_a_shortage_is_said_and_logged_once_a_minute(
     assert watched.levels[-1] == "key frames"
 
 
+def test_what_a_new_connection_sends_at_once_is_not_its_rate(
+    monkeypatch: pytest.MonkeyPatch, clock: ManualClock
+) -> None:
+    rates: list[float] = []
+    watched = Watched(monkeypatch, clock, 5)
+
+    def rate() -> float:
+        load = watched.steering._load(watched.site.camera, clock.monotonic())
+        assert load is not None
+        return load.captured_rate
+
+    def before_look(second: int) -> None:
+        if second == 4:
+            rates.append(rate())
+            gauge = watched._source.gauge
+            gauge.began_s = clock.monotonic()
+            gauge._arrivals.clear()
+            for unit in range(50):
+                gauge.unit(clock.monotonic() + unit / 1000, key=False)
+            rates.append(rate())
+
+    watched._before_look = before_look
+    watched.site.run()
+    assert rates == [pytest.approx(25.0), rates[0]]
+
+
 def test_the_loop_looks_once_a_second_until_the_stop(clock: ManualClock) -> None:
     looks: list[float] = []
     stop = threading.Event()
