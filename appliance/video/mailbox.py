@@ -105,8 +105,8 @@ class Mailbox:
     @property
     def ended(self) -> bool:
         """Whether it is closed and nothing is left to take."""
-        with self._changed:
-            return self._closed and self._timed is None
+        # Without the lock, as it is asked at each frame: once it is true it stays so.
+        return self._closed and self._timed is None
 
     def _set(self, timed: Timed | None) -> None:
         self._timed, self.idle = timed, False

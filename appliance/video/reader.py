@@ -183,7 +183,9 @@ class VideoReader:
         now = self._clock.monotonic()
         self.gauge.waited(now, now - asked_s)
         stamp_s = self._stamp_s(packet.pts)
-        sender_utc = self._sender.utc(stamp_s, self._start_utc, _reported_utc(packet))
+        sender_utc, start_utc = None, self._start_utc
+        if start_utc is not None:
+            sender_utc = self._sender.utc(stamp_s, start_utc, _reported_utc(packet))
         captured = self._line.captured(stamp_s, now, sender_utc)
         self.gauge.unit(now, key=packet.is_keyframe)
         self._check_life()
