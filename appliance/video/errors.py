@@ -55,7 +55,10 @@ def redact(uri: str) -> str:
     """
     scheme, separator, rest = uri.partition("://")
     if not separator:
-        return uri
+        # A file, or an address without its scheme.
+        user, _, rest = uri.partition(":")
+        hidden = "@" in rest and "/" not in user
+        return f"{user}:***{rest[rest.rfind('@') :]}" if hidden else uri
     user_end = -1 if _NUMERIC_HOST.match(rest) else rest.rfind("@")
     user, colon, _ = rest[: max(user_end, 0)].partition(":")
     if colon:
@@ -70,22 +73,27 @@ def unusable_file(path: Path, error: OSError | ValueError) -> VideoError:
     if isinstance(error, (FileNotFoundError, NotADirectoryError, ValueError)):
         return missing_file(path)
     if isinstance(error, PermissionError):
-        return VideoError(f"{path}: {_NOT_PERMITTED}")
-    return VideoError(f"{path}: it cannot be opened: {error.strerror}")
+        return VideoError(f"{_shown(path)}: {_NOT_PERMITTED}")
+    return VideoError(f"{_shown(path)}: it cannot be opened: {error.strerror}")
 
 
 def missing_file(path: Path) -> VideoError:
     """The error for a file that is not there, with the most similar name in its folder."""
     folder = path.parent
     if not folder.is_dir():
-        return VideoError(f"{path}: there is no folder {folder}")
+        return VideoError(f"{_shown(path)}: there is no folder {_shown(folder)}")
     try:
         names = [entry.name for entry in folder.iterdir() if not entry.is_dir()]
     except PermissionError:
         names = []
     similar = difflib.get_close_matches(path.name, names, n=1)
     hint = f" (did you mean {folder / similar[0]}?)" if similar else ""
-    return VideoError(f"{path}: there is no such file{hint}")
+    return VideoError(f"{_shown(path)}: there is no such file{hint}")
+
+
+def _shown(path: Path) -> str:
+    # An address that lacks its scheme is taken for a path.
+    return str(Path(*map(redact, path.parts)))
 
 
 def cannot_open(

@@ -29,7 +29,10 @@ from tests.unprivileged import as_nobody
         ("rtsp://c/user=a_password=pw_channel=1.sdp", "rtsp://c/user=a_password=***"),
         ("rtsp://c/user=a&password=pw&channel=1", "rtsp://c/user=a&password=***&channel=1"),
         ("http://c/v#token=pw", "http://c/v#token=***"),
+        ("admin:pw@10.0.0.5/ch1", "admin:***@10.0.0.5/ch1"),
+        ("admin:p/w@10.0.0.5/ch1", "admin:***@10.0.0.5/ch1"),
         ("clips/gate.mp4", "clips/gate.mp4"),
+        ("clips/10:30@gate.mp4", "clips/10:30@gate.mp4"),
     ],
 )
 def test_an_address_is_shown_without_its_secrets(uri: str, shown: str) -> None:
@@ -42,6 +45,12 @@ def test_a_missing_file_names_the_most_similar_one(tmp_path: Path) -> None:
     wrong = tmp_path / "gaet.mp4"
     expected = f"{wrong}: there is no such file (did you mean {tmp_path / 'gate.mp4'}?)"
     assert str(missing_file(wrong)) == expected
+
+
+def test_an_address_without_its_scheme_is_a_missing_file_and_shows_no_password() -> None:
+    told = str(missing_file(Path("/srv/admin:pw@10.0.0.5/ch1")))
+    shown = "/srv/admin:***@10.0.0.5"
+    assert told == f"{shown}/ch1: there is no folder {shown}"
 
 
 def test_a_missing_file_with_no_similar_one_is_only_missing(tmp_path: Path) -> None:
