@@ -24,6 +24,7 @@ from appliance.video.gauge import FROZEN_S, Gauge
 from appliance.video.hardware import HardwareChoice
 from appliance.video.levels import ALL
 from appliance.video.mailbox import Mailbox
+from appliance.video.memory import trim
 from appliance.video.opening import OPEN_TIMEOUT_S
 from appliance.video.pending import PendingSource
 from appliance.video.selection import Selection
@@ -256,6 +257,7 @@ class Camera:
             self._captured += source.demuxed
             self._next_s = source.next_s
             source.close()
+            trim()
         ended = not self._options.loop or not source.demuxed or self._abandoned
         if ended and not stop.is_set() and not source.info.live:
             self._why = broken or _at_the_end(source)

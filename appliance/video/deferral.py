@@ -111,6 +111,8 @@ class Deferral:
         """The connection has ended: what waits is not decoded any more."""
         with self.lock:
             self._units.clear()
+            # A reader and what calls it would keep each other, and the decoder's pictures.
+            self._decode = _ended
 
     def _leave_out(self, before: int) -> None:
         """Leave out what is before the last closed key of the first ones, `before` included."""
@@ -125,3 +127,7 @@ class Deferral:
     def _next(self) -> None:
         unit = self._units.popleft()
         unit.picture = self._decode(unit)
+
+
+def _ended(_unit: DeferredUnit) -> Undecodable:
+    return Undecodable("the connection has ended")

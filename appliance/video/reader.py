@@ -114,13 +114,16 @@ class VideoReader:
         self._selection = selection
 
     def close(self) -> None:
-        """Let go of the file, the connection or the device."""
+        """Let go of the file, the connection or the device, and of what decodes it."""
+        self._deferral.discard()
         with self._deferral.lock:
-            self._deferral.discard()
-        if self._units is None:
-            self._container.close()
-        else:
-            self._units.close()
+            if self._units is not None:
+                self._units.close()
+            elif self._container is not None:
+                self._container.close()
+            # Who is closed is still asked how it fared: the decoder's pictures need not stay.
+            for name in ("_decoder", "_stream", "_container", "_units"):
+                vars(self)[name] = None
 
     @property
     def demuxed(self) -> int:
