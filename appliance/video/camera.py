@@ -8,9 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Literal
 
-import numpy as np
 import structlog
-from numpy.typing import NDArray
 
 from appliance.clock import Clock
 from appliance.observe.bursts import Bursts
@@ -30,7 +28,6 @@ from appliance.video.pending import PendingSource
 from appliance.video.selection import Selection
 from appliance.video.source import Item, Opened, Resume, Source, SourceOptions, Start
 from appliance.video.sources import open_source
-from blocks.data import Frame
 
 State = Literal["starting", "running", "degraded", "offline", "ended"]
 
@@ -38,8 +35,6 @@ State = Literal["starting", "running", "degraded", "offline", "ended"]
 REOPEN_FROZEN_S = 3 * FROZEN_S
 # A decoder that joins a stream makes up parts of its first pictures: they differ for that.
 SETTLED_S = 2.0
-# So many rows and columns are looked at, to see whether pictures differ.
-GRID = 24
 # A turn of a loop in which no time passes, for want of a picture, lasts for so long.
 LEAST_TURN_S = 1.0
 # For so long it is told that the camera's time jumped.
@@ -364,20 +359,13 @@ class _Thawing:
         self._gauge = gauge
         self._url = url
         self._clock = clock
-        self._frozen = self._was_frozen = frozen
-        self._seen: NDArray[np.uint8] | None = None
+        self._was_frozen = frozen
 
-    def __call__(self, item: Item) -> None:
-        if not self._was_frozen:
+    def __call__(self, _item: Item) -> None:
+        if not self._was_frozen or self._gauge.changed_s - self._gauge.began_s < SETTLED_S:
             return
-        now = self._clock.monotonic()
-        if self._frozen and isinstance(item, Frame) and now - self._gauge.began_s > SETTLED_S:
-            rows, columns = (max(1, n // GRID) for n in (item.image.height, item.image.width))
-            luma = item.image.planes[0][::rows, ::columns]
-            self._frozen = self._seen is None or np.array_equal(self._seen, luma)
-            self._seen = luma.copy() if self._frozen else None
         # The source itself was told to bear it.
-        if not self._frozen and self._gauge.frozen_s(now) > REOPEN_FROZEN_S:
+        if self._gauge.frozen_s(self._clock.monotonic()) > REOPEN_FROZEN_S:
             raise VideoError(
                 f"{redact(self._url)}: all pictures of {REOPEN_FROZEN_S:g} s were the same"
             )

@@ -100,6 +100,12 @@ class Deferral:
                 self._next()
             return unit.picture
 
+    @property
+    def has_key(self) -> bool:
+        """Whether one that waits is a key: damage before it does no harm to what comes now."""
+        with self.lock:
+            return any(unit.marks.key for unit in self._units)
+
     def decode_all(self) -> None:
         """Decode what waits: something comes that must be decoded after it."""
         with self.lock:

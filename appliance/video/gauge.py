@@ -57,6 +57,9 @@ class Gauge:
         self._outcomes: deque[tuple[float, bool]] = deque(maxlen=1000)
         self._damaged_s = -math.inf
         self._last_picture_s = now
+        # The last picture that was looked at, and how long after the one before it.
+        self._looked_s = now
+        self._look_gap_s = 0.0
         self._decoded_s = now
         self._fruitless_since_s: float | None = None
         self._seen: bytes = b""
@@ -93,13 +96,18 @@ class Gauge:
         self._outcomes.append((now, not damaged))
         if damaged:
             self._damaged_s = now
-        self._last_picture_s = now
-        self._fruitless_since_s = None
+        self.pictured(now)
+        self._look_gap_s, self._looked_s = now - self._looked_s, now
         self.size = size = (image.width, image.height)
         luma = image.planes[0]
         grid = luma[:: max(1, size[1] // _GRID), :: max(1, size[0] // _GRID)].tobytes()
         if grid != self._seen:
             self._seen, self._still_since_s, self._keys_since = grid, now, 0
+
+    def pictured(self, now: float) -> None:
+        """A picture was decoded, for those after it perhaps: nobody may ever look at it."""
+        self._last_picture_s = now
+        self._fruitless_since_s = None
 
     def undecodable(self, now: float) -> None:
         """One gave no picture."""
@@ -138,10 +146,14 @@ class Gauge:
 
     def frozen_s(self, now: float) -> float:
         """For how long all pictures have been the same; 0 where that may be chance."""
-        still_s = self._last_picture_s - self._still_since_s
-        if still_s < FROZEN_S or self._keys_since < 1 or now - self._last_picture_s > SILENT_S:
-            return 0.0
-        return still_s
+        still_s = self._looked_s - self._still_since_s
+        silent = now - self._looked_s > max(SILENT_S, 2 * self._look_gap_s)
+        return 0.0 if still_s < FROZEN_S or self._keys_since < 1 or silent else still_s
+
+    @property
+    def changed_s(self) -> float:
+        """When the last picture was there that was not the same as the one before."""
+        return self._still_since_s
 
     @property
     def _interval_s(self) -> float:

@@ -76,6 +76,8 @@ class VideoReader:
         self._deferral = Deferral(self._late)
         # A unit that was deferred gave no picture.
         self._damaged = False
+        # What went wrong on our side on the thread of a lane.
+        self._defect: Exception | None = None
         # After so many units in a row the decoder held nothing back.
         self._prompt = 0
         self._selection: Selection | None = None
@@ -115,15 +117,15 @@ class VideoReader:
 
     def close(self) -> None:
         """Let go of the file, the connection or the device, and of what decodes it."""
+        # From here on no lane decodes: none has to wait for libav to let go of a silent camera.
         self._deferral.discard()
-        with self._deferral.lock:
-            if self._units is not None:
-                self._units.close()
-            elif self._container is not None:
-                self._container.close()
-            # Who is closed is still asked how it fared: the decoder's pictures need not stay.
-            for name in ("_decoder", "_stream", "_container", "_units"):
-                vars(self)[name] = None
+        if self._units is not None:
+            self._units.close()
+        elif self._container is not None:
+            self._container.close()
+        # Who is closed is still asked how it fared: the decoder's pictures need not stay.
+        for name in ("_decoder", "_stream", "_container", "_units"):
+            vars(self)[name] = None
 
     @property
     def demuxed(self) -> int:
@@ -183,6 +185,8 @@ class VideoReader:
 
     def _unit(self, packet: "av.Packet[VideoStream]", asked_s: float) -> Iterator[Item]:
         self._demuxed += 1
+        if self._defect is not None:
+            raise self._defect
         now = self._clock.monotonic()
         self.gauge.waited(now, now - asked_s)
         stamp_s = self._stamp_s(packet.pts)
@@ -237,6 +241,8 @@ class VideoReader:
     ) -> list[Decoded[Captured | None] | Undecodable]:
         with self._turns, self._deferral.lock:
             self._deferral.decode_all()
+            if self._marks.key:
+                self._damaged = False
             results = self._decode(packet, captured, self._marks, now)
         if any(isinstance(result, Undecodable) for result in results):
             self._lose()
@@ -302,15 +308,20 @@ class VideoReader:
             # It comes too late for the lane that asked for it.
             self._decoder.forget()
         if len(results) == 1 and isinstance(results[0], Decoded):
+            self.gauge.pictured(self._clock.monotonic())
             return results[0].picture
-        self._damaged = True
+        self._damaged = self._damaged or not self._deferral.has_key
         self.gauge.undecodable(self._clock.monotonic())
         return Undecodable("the decoder gave no picture for it")
 
     def _image_of(self, unit: DeferredUnit) -> Image | str:
         """The pixels of a unit that was deferred, or the bucket in which its frame ends."""
         with self._deferral.lock:
-            picture = self._deferral.decoded(unit)
+            try:
+                picture = self._deferral.decoded(unit)
+            except Exception as error:  # noqa: BLE001 - whatever it is, who reads raises it
+                self._defect = error
+                return "stopped"
             if unit.image is None and isinstance(picture, av.VideoFrame):
                 unit.image = self._pixels(picture)
             return unit.image or ("replaced" if picture is None else "decode-error")

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from appliance.clock import Clock
 from appliance.engine.testing import ManualClock
 from appliance.observe.ages import Timed
 from appliance.observe.buckets import Buckets
-from appliance.video.access_units import UnitMarks
+from appliance.video.access_units import UnitMarks, UnitReader
 from appliance.video.admission import Admission
 from appliance.video.camera import Camera
 from appliance.video.capture import Pace, capture
@@ -225,6 +226,92 @@ def test_of_damaged_units_each_ends_in_one_bucket(render: Render, clock: Clock) 
         assert ended == reader.demuxed
     assert Frame in kinds
     assert kinds <= {Frame, "decode-error", LeftOut, Undecodable}
+
+
+def live(clip: Path, clock: ManualClock) -> VideoReader:
+    """A clip as a camera would send it: what is wrong with it ends the connection."""
+    selection = Selection(lambda: True)
+    reader = VideoReader(str(clip), "gate", clock, resume=Resume(selection=selection))
+    reader.info = replace(reader.info, live=True)
+    return reader
+
+
+def test_a_camera_of_which_a_lane_takes_a_frame_now_and_then_is_not_given_up(
+    render: Render,
+) -> None:
+    clip, clock = render("c.mp4", frames=200, options={"bf": "0", "g": "250"}), ManualClock()
+    with live(clip, clock) as reader:
+        frames = reader.frames()
+        for _ in range(200):
+            next(frames)
+            clock.advance(0.2)
+        assert reader.gauge.without_picture_s == 0.0
+        assert reader.gauge.last_picture_s == pytest.approx(clock.monotonic(), abs=2.0)
+
+
+def test_an_error_on_our_side_ends_the_reading_and_not_the_lane(
+    render: Render, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = render("c.mp4", frames=30, options=NO_B_FRAMES)
+    resume = Resume(selection=Selection(lambda: True))
+    with VideoReader(str(clip), "gate", clock, resume=resume) as reader:
+        frames = reader.frames()
+        last = [next(frames) for _ in range(PROMPT + 1)][-1]
+        assert isinstance(last, DeferredFrame)
+
+        def broken(*_: object) -> None:
+            raise RuntimeError("a defect")
+
+        monkeypatch.setattr(reader._decoder, "decode", broken)
+        assert last.decode() == "stopped"
+        with pytest.raises(RuntimeError, match="a defect"):
+            next(frames)
+
+
+@pytest.mark.parametrize(("taken", "lost"), [(25, 5), (33, 0)])
+def test_damage_before_a_key_that_has_come_costs_nothing_after_it(
+    render: Render, clock: Clock, monkeypatch: pytest.MonkeyPatch, taken: int, lost: int
+) -> None:
+    # The key is open: what is before it is decoded for it, though it does not need that.
+    monkeypatch.setattr(UnitReader, "read", lambda _, __, *, flagged_key: UnitMarks(flagged_key))
+    options = {**NO_B_FRAMES, "sc_threshold": "0"}
+    clip, selection = render("c.mp4", frames=60, options=options), Selection(lambda: True)
+    with VideoReader(str(clip), "gate", clock, resume=Resume(selection=selection)) as reader:
+        frames = reader.frames()
+        items = [next(frames) for _ in range(taken)]
+        first = items[21]
+        assert isinstance(first, DeferredFrame)
+        whole = reader._decoder.decode
+        monkeypatch.setattr(reader._decoder, "decode", lambda *_: [Undecodable("a test")])
+        assert first.decode() == "decode-error"
+        monkeypatch.setattr(reader._decoder, "decode", whole)
+        assert sum(isinstance(item, LeftOut) for item in frames) == lost
+
+
+def test_a_connection_is_closed_while_its_lane_has_the_frame_of_another(
+    render: Render, clock: Clock
+) -> None:
+    clip = render("c.mp4", frames=30, options=NO_B_FRAMES)
+    reader = VideoReader(str(clip), "gate", clock, resume=Resume(selection=Selection(lambda: True)))
+    free: list[bool] = []
+
+    class Units:
+        def close(self) -> None:
+            # A camera that is silent lets libav go late: no lane waits for that.
+            asked = threading.Thread(target=ask)
+            asked.start()
+            asked.join()
+
+    def ask() -> None:
+        free.append(reader._deferral.lock.acquire(blocking=False))
+        if free[-1]:
+            reader._deferral.lock.release()
+
+    container = reader._container
+    vars(reader)["_units"] = Units()
+    reader.close()
+    container.close()
+    assert free == [True]
 
 
 class Lane:

@@ -156,6 +156,25 @@ def test_a_camera_that_is_silent_is_not_frozen() -> None:
     assert still(12.0).frozen_s(15.0) == 0.0
 
 
+@pytest.mark.parametrize("rate", [1.0, 0.3])
+def test_a_freeze_is_told_all_the_time_of_a_camera_at_whose_pictures_is_looked_rarely(
+    rate: float,
+) -> None:
+    gauge, told = Gauge(0.0), []
+    looks = 0
+    for number in range(25 * 40):
+        now = number / 25
+        gauge.unit(now, key=number % 50 == 0)
+        gauge.pictured(now)
+        if now >= looks / rate:
+            looks += 1
+            gauge.picture(now, BLACK)
+        told.append(gauge.frozen_s(now) > 0)
+    first_s = told.index(True) / 25
+    assert FROZEN_S <= first_s <= FROZEN_S + 1 / rate
+    assert all(told[told.index(True) :])
+
+
 def test_one_picture_that_differs_ends_a_freeze() -> None:
     gauge = still(12.0)
     gauge.picture(12.0, shade(7))
@@ -181,6 +200,16 @@ def test_units_that_are_decoded_without_a_picture_are_timed_from_the_first_of_th
     assert gauge.without_picture_s == 9.0
     gauge.picture(14.5, BLACK)
     assert gauge.without_picture_s == 0.0
+
+
+def test_a_picture_at_which_nobody_looks_is_a_picture() -> None:
+    gauge = Gauge(0.0)
+    gauge.picture(0.0, BLACK)
+    for number in range(20):
+        gauge.decoded(5.0 + number, 0.001, 0.001)
+        gauge.pictured(5.0 + number)
+    assert gauge.without_picture_s == 0.0
+    assert gauge.last_picture_s == 24.0
 
 
 def test_pictures_that_are_damaged_are_told_and_are_pictures() -> None:
