@@ -126,7 +126,8 @@ class Permits:
     @property
     def all_held(self) -> bool:
         """Whether whoever wants one now would have to wait."""
-        return self.held >= self.count
+        with self._lock:
+            return self._computing(self._clock.monotonic()) >= self.count
 
     @contextmanager
     def hold(self, name: str, stop: threading.Event) -> Iterator[bool]:

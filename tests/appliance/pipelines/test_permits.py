@@ -429,3 +429,15 @@ def test_a_lane_that_leaves_while_it_waits_for_its_permit_waits_no_longer() -> N
             wait_until(lambda: len(answers) == 2)
             assert sorted(answers) == [("a", 1), ("b", False)]
     assert permits.held == 0
+
+
+def test_a_permit_that_is_lent_in_place_of_one_that_hangs_is_not_held() -> None:
+    clock, held = ManualClock(), []
+    permits = permits_for("ab", clock=clock)
+    with permits.hold("a", NEVER):
+        held.append(permits.all_held)
+        clock.advance(PATIENCE_S)
+        held.append(permits.all_held)
+        with permits.hold("b", NEVER):
+            held.append(permits.all_held)
+    assert held == [True, False, True]
