@@ -56,6 +56,8 @@ class Gauge:
         self._last_s = now
         self._outcomes: deque[tuple[float, bool]] = deque(maxlen=1000)
         self._damaged_s = -math.inf
+        # Since when what comes refers to a damaged picture: up to the next key.
+        self._spoilt_s = -math.inf
         self._last_picture_s = now
         # The last picture that was looked at, and how long after the one before it.
         self._looked_s = now
@@ -72,6 +74,8 @@ class Gauge:
         self._arrivals.append(now)
         self._last_s = now
         self._keys_since += key
+        if key:
+            self._spoilt_s = -math.inf
 
     def waited(self, now: float, seconds: float) -> None:
         """The thread had nothing to do for so long, until now."""
@@ -92,10 +96,13 @@ class Gauge:
         self._least_lag_s = min(self._least_lag_s + LEAK, lag_s)
 
     def picture(self, now: float, image: Image, *, damaged: bool = False) -> None:
-        """A picture is there; of a damaged one the decoder has made up a part."""
-        self._outcomes.append((now, not damaged))
+        """A picture is there; of a damaged one the decoder has made up a part.
+
+        The pictures after it show the damage, too, until a key comes, or for ten seconds.
+        """
         if damaged:
-            self._damaged_s = now
+            self._damaged_s = self._spoilt_s = now
+        self._outcomes.append((now, now - self._spoilt_s > WINDOW_S))
         self.pictured(now)
         self._look_gap_s, self._looked_s = now - self._looked_s, now
         self.size = size = (image.width, image.height)

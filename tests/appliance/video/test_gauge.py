@@ -218,10 +218,21 @@ def test_pictures_that_are_damaged_are_told_and_are_pictures() -> None:
         now = number / 25
         gauge.unit(now, key=number % 25 == 0)
         gauge.decoded(now, 0.001, 0.001)
-        gauge.picture(now, shade(number), damaged=number % 5 == 0)
+        gauge.picture(now, shade(number), damaged=number % 25 == 20)
+    # And what comes up to the next key shows the same damage.
     assert gauge.trouble(9.96) == "20% of what it sends is damaged"
     assert gauge.without_picture_s == 0.0
     assert fed(25.0, 12.0, gauge=gauge, begin_s=10.0).trouble(22.0) == ""
+
+
+def test_where_no_key_comes_damage_is_taken_to_be_over_after_ten_seconds() -> None:
+    gauge = Gauge(0.0)
+    gauge.picture(0.0, BLACK, damaged=True)
+    for number in range(1, 500):
+        gauge.unit(number / 25, key=False)
+        gauge.picture(number / 25, shade(number))
+        assert number > 225 or gauge.figures(number / 25).damaged == 1.0
+    assert gauge.figures(19.96).damaged == pytest.approx(0.0, abs=0.01)
 
 
 def test_the_last_picture_is_known_once_there_was_one() -> None:
