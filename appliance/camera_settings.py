@@ -1,5 +1,6 @@
 """Settings of cameras and of motion: their form, what cannot work, and what was probably meant."""
 
+import errno
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
@@ -16,10 +17,10 @@ _RTSP = ("rtsp", "rtsps")
 _PATHS = ("", "file")
 # What libav reads a video from, beside files.
 _SCHEMES = (
-    *(*_RTSP, "http", "https", "file", "rtmp", "rtmpe", "rtmps", "rtmpt", "rtp", "srtp"),
-    *("srt", "udp", "tcp", "tls", "mms", "mmsh", "mmst", "ftp", "sftp"),
+    *(*_RTSP, "http", "https", "file", "rtmp", "rtmps", "rtmpt", "rtmpts", "rtp", "srtp"),
+    *("udp", "udplite", "tcp", "tls", "mmsh", "mmst", "ftp"),
 )
-_USUAL = ("rtsp", "rtsps", "http", "https", "rtmp", "file", "srt", "udp")
+_USUAL = ("rtsp", "rtsps", "http", "https", "rtmp", "file", "udp")
 HARDWARE = ("cuda", "vaapi", "drm", "rkmpp", "v4l2m2m", "qsv", "amf", "cuvid")
 _SIZE = re.compile(r"[1-9]\d{1,4}x[1-9]\d{1,4}")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|sec|m|min|h)")
@@ -270,9 +271,7 @@ def _has_port_or_none(url: str) -> bool:
 def _misplaced(camera: CameraSettings, base: Path) -> Iterator[tuple[str, str]]:
     scheme = _scheme(camera.url)
     is_path = scheme in _PATHS
-    device = is_path and (
-        camera.url.startswith("/dev/") or (base / _path_of(camera.url)).is_char_device()
-    )
+    device = is_path and (camera.url.startswith("/dev/") or _is_device(base / _path_of(camera.url)))
     if camera.loop and (device or not (is_path or scheme in ("http", "https"))):
         yield "loop", "only a file begins again at its end, and this is a camera; leave it out"
     if camera.watch and (device or not is_path):
@@ -307,9 +306,22 @@ def doubts(
         if what := _missing(camera.url, base):
             mark = document.mark(("cameras", name, "url"))
             # An address without its scheme may have a password in it.
-            mark = replace(mark, excerpt="") if "@" in camera.url else mark
+            mark = replace(mark, excerpt="") if _may_hold_password(camera.url) else mark
             found.append(Problem(mark, f"{where}.url", what, "warning"))
     return document.discreet(found)
+
+
+def _is_device(path: Path) -> bool:
+    try:
+        return path.is_char_device()
+    except (OSError, ValueError):
+        # A name that no file can have, or one in a folder that may not be read.
+        return False
+
+
+def _may_hold_password(path: str) -> bool:
+    # As user:password@host, or in what follows the name of a value.
+    return "@" in path or "=" in path
 
 
 def _missing(url: str, base: Path) -> str:
@@ -321,12 +333,14 @@ def _missing(url: str, base: Path) -> str:
         path.stat()
     except (FileNotFoundError, NotADirectoryError, ValueError):
         pass
-    except OSError:
-        return ""
+    except OSError as error:
+        # One that may not be looked at may well be there.
+        if error.errno != errno.ENAMETOOLONG:
+            return ""
     else:
         return ""
     given = str(path.relative_to(base) if path.is_relative_to(base) else path)
-    if "@" in url:
+    if _may_hold_password(url):
         return "there is no such file; a camera on the network begins with rtsp://"
     if _HOST.match(given):
         return f"there is no file {path}; a camera on the network is written rtsp://{given}"

@@ -50,7 +50,9 @@ CONSOLE = "console"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 # In an address, or the value of a key that says what it is.
 _SECRET = re.compile(
-    r"://.*[@?]|\b\w*(?:pass|pwd|secret|token|key)\w*['\"]?\s*:|\bpw['\"]?\s*:", re.IGNORECASE
+    r"://.*[@?]|:\S[^@]*@|(?:pas|pwd|psw|token|secret|key|auth|sig)\w*="
+    r"|\b\w*(?:pass|pwd|secret|token|key)\w*['\"]?\s*:|\bpw['\"]?\s*:",
+    re.IGNORECASE,
 )
 _QUOTED_ADDRESS = re.compile(r"""(['"])([^'"\s]*://)(?:\\.|(?!\1).)*\1""")
 

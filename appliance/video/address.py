@@ -24,6 +24,14 @@ def file_of(uri: str) -> Path | None:
     return Path(unquote(uri[len("file://") :]) if scheme else uri)
 
 
+def is_device(path: Path) -> bool:
+    """Whether a path is that of a capture device; not so where it cannot be looked at."""
+    try:
+        return path.is_char_device()
+    except (OSError, ValueError):
+        return False
+
+
 def credentials_end(rest: str) -> int:
     """Where the `@` after the user and the password is, in what follows `://`; -1 for none.
 
@@ -38,8 +46,11 @@ def credentials_end(rest: str) -> int:
 
 
 def with_encoded_password(uri: str) -> str:
-    """The address with its user and password percent-encoded, whether they were or not."""
+    """The address as libav takes it: its user and password percent-encoded, be they so or not."""
     scheme, separator, rest = uri.partition("://")
+    if separator:
+        # libav knows small letters only.
+        scheme, uri = scheme.lower(), f"{scheme.lower()}://{rest}"
     end = credentials_end(rest)
     if end < 0 or scheme_of(uri) not in _ENCODED:
         return uri

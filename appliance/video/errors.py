@@ -57,8 +57,9 @@ def redact(uri: str) -> str:
     if not separator:
         # A file, or an address without its scheme.
         user, _, rest = uri.partition(":")
-        hidden = "@" in rest and "/" not in user
-        return f"{user}:***{rest[rest.rfind('@') :]}" if hidden else uri
+        if "@" in rest and "/" not in user:
+            uri = f"{user}:***{rest[rest.rfind('@') :]}"
+        return _SECRET.sub(r"\1=***", uri)
     user_end = -1 if _NUMERIC_HOST.match(rest) else rest.rfind("@")
     user, colon, _ = rest[: max(user_end, 0)].partition(":")
     if colon:
@@ -93,7 +94,7 @@ def missing_file(path: Path) -> VideoError:
 
 def _shown(path: Path) -> str:
     # An address that lacks its scheme is taken for a path.
-    return str(Path(*map(redact, path.parts)))
+    return _SECRET.sub(r"\1=***", re.sub(r":(?!/).*@", ":***@", str(path)))
 
 
 def cannot_open(

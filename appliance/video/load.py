@@ -63,13 +63,16 @@ class CameraLoad:
         bearable_s = BEARABLE_LAG_SHARE * self.max_latency_s + 2 * max(key_s, self.unit_cost_s)
         return min(bearable_s, 0.8 * self.latest_s)
 
-    @property
-    def starved(self) -> bool:
-        """Whether its lanes get through fewer frames than there are keys, 1/s at most."""
+    def starved(self, greatest_weight: float) -> bool:
+        """Whether its lanes get through fewer frames than there are keys, 1/s at most.
+
+        One of less weight than the greatest of all is meant to get less, in proportion.
+        """
         if self.waits or self.structure.units_per_key is None:
             return False
         keys = self.structure.rate(self.structure.levels[-1], self.captured_rate)
-        return self.wanted_rate < STARVED_SHARE * min(keys, 1.0)
+        share = self.weight / greatest_weight
+        return self.wanted_rate < STARVED_SHARE * share * min(keys, 1.0)
 
     @property
     def late(self) -> bool:

@@ -209,7 +209,7 @@ class Pacer:
                 if now_s - self._settled_s <= MEASURED_OVER_S:
                     # What is measured is still of before the last cut.
                     cut_every_s = STARVED_CUT_EVERY_S
-            elif any(camera.load.starved for camera in cameras):
+            elif _any_starves([camera.load for camera in cameras]):
                 cut_every_s = STARVED_CUT_EVERY_S
         used = sum(camera.cores(camera.level) for camera in cameras)
         self._budget.see_strain(used, now_s, cut_every_s)
@@ -351,6 +351,11 @@ def _keep_to_one_core(equals: Equals, members: Sequence[_Camera]) -> None:
         if level is None:
             return
         equals.cap = level
+
+
+def _any_starves(loads: Sequence[CameraLoad]) -> bool:
+    greatest = max((load.weight for load in loads), default=1.0)
+    return any(load.starved(greatest) for load in loads)
 
 
 def _nearest(level: Level, levels: Sequence[Level]) -> Level:

@@ -13,7 +13,7 @@ from av.video.stream import VideoStream
 
 from appliance.clock import Clock
 from appliance.video.access_units import UnitReader
-from appliance.video.address import file_of, scheme_of
+from appliance.video.address import file_of, is_device, scheme_of, with_encoded_password
 from appliance.video.errors import VideoError, cannot_go_on, cannot_open, redact
 from appliance.video.findings import Findings, HardwareTrial
 from appliance.video.hardware import (
@@ -58,7 +58,7 @@ def probe(
         return probe_stills(uri, clock, seconds, options)
     where = redact(uri)
     path = file_of(uri)
-    modes = capture_modes(path) if path is not None and path.is_char_device() else ()
+    modes = capture_modes(path) if path is not None and is_device(path) else ()
     with _opened(uri, where, options) as container:
         stream = video_stream(container, where)
         info = stream_info(uri, container, stream)
@@ -252,7 +252,7 @@ def _problem_with(uri: str, transport: str) -> str:
     where = redact(uri)
     try:
         with av.open(
-            uri,
+            with_encoded_password(uri),
             options={"rtsp_transport": transport},
             timeout=(TRANSPORT_PATIENCE_S, TRANSPORT_PATIENCE_S),
         ) as container:

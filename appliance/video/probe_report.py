@@ -26,7 +26,7 @@ def codec_name(codec: str) -> str:
 
 def settings_lines(uri: str, found: Findings) -> Sequence[str]:
     """Lines for the settings file that declare this source as a camera; no secret is in them."""
-    if redact(uri) != uri:
+    if file_of(uri) is None and redact(uri) != uri:
         url = "!secret camera_url"
         secret = f'  # secrets.yaml beside this file: camera_url: "{redact(uri)}"'
     else:

@@ -71,7 +71,7 @@ def test_a_port_that_no_host_has_is_refused(file: Path, url: str) -> None:
         "rtsp://[fe80::1]/x",
         "http://host/at:99999",
         "udp://@:1234",
-        "srt://host:9000?mode=caller",
+        "udplite://host:9000",
     ],
 )
 def test_a_url_with_a_port_that_may_be_is_taken(file: Path, url: str) -> None:
@@ -368,6 +368,19 @@ def test_a_camera_that_no_pipeline_uses_is_in_doubt(file: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("url", ["rtsp:/u:hunter2@h/1", "rtsp//u:hunter2@h/1", "h/1?pwd=hunter2"])
+def test_a_line_that_may_hold_a_password_is_not_shown(file: Path, url: str) -> None:
+    warnings = doubted(camera(file, url))
+    assert "appliance.yaml:3:3: warning: cameras.gate: no pipeline uses this camera" in warnings
+    assert "hunter2" not in "".join(warnings)
+
+
+def test_a_path_that_no_file_can_have_is_only_not_there(file: Path) -> None:
+    url = "a" * 300 + ".mp4"
+    warnings = doubted(camera(file, url))
+    assert f"there is no file {url}" in warnings[-1]
+
+
 def test_a_camera_that_is_used_and_there_is_not_in_doubt(file: Path) -> None:
     assert doubted(pipeline(file, "    cameras: gate")) == []
 
@@ -392,9 +405,13 @@ def test_a_camera_that_is_used_and_there_is_not_in_doubt(file: Path) -> None:
             "there is no file camera:554/stream; a camera on the network is written "
             "rtsp://camera:554/stream",
         ),
-        (
-            "u:hunter2@10.0.0.7/stream",
-            "there is no such file; a camera on the network begins with rtsp://",
+        *(
+            (url, "there is no such file; a camera on the network begins with rtsp://")
+            for url in (
+                "u:hunter2@10.0.0.7/stream",
+                "10.0.0.7/cgi?password=hunter2",
+                "10.0.0.7:554/user=a_password=hunter2_channel=1",
+            )
         ),
     ],
 )

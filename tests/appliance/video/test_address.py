@@ -4,7 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from appliance.video.address import credentials_end, file_of, scheme_of, with_encoded_password
+from appliance.video.address import (
+    credentials_end,
+    file_of,
+    is_device,
+    scheme_of,
+    with_encoded_password,
+)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +60,16 @@ def test_the_password_may_hold_what_ends_a_host(rest: str, host: str | None) -> 
         ("rtsp://a:p@ss:w/rd#1@host/x", "rtsp://a:p%40ss%3Aw%2Frd%231@host/x"),
         ("rtsp://host/x", "rtsp://host/x"),
         ("rtmp://a:p@ss@host/x", "rtmp://a:p@ss@host/x"),
+        ("RTSP://a:p@ss@host/X", "rtsp://a:p%40ss@host/X"),
+        ("RTMP://host/X", "rtmp://host/X"),
     ],
 )
 def test_a_password_is_encoded_once_for_those_that_take_it_so(uri: str, encoded: str) -> None:
     assert with_encoded_password(uri) == encoded
+
+
+def test_a_device_is_told_from_a_file_and_from_what_cannot_be_looked_at(tmp_path: Path) -> None:
+    assert is_device(Path("/dev/null"))
+    assert not is_device(tmp_path)
+    assert not is_device(Path("a" * 300))
+    assert not is_device(Path("a\0b"))

@@ -31,6 +31,7 @@ from tests.unprivileged import as_nobody
         ("http://c/v#token=pw", "http://c/v#token=***"),
         ("admin:pw@10.0.0.5/ch1", "admin:***@10.0.0.5/ch1"),
         ("admin:p/w@10.0.0.5/ch1", "admin:***@10.0.0.5/ch1"),
+        ("10.0.0.5/cgi?password=pw", "10.0.0.5/cgi?password=***"),
         ("clips/gate.mp4", "clips/gate.mp4"),
         ("clips/10:30@gate.mp4", "clips/10:30@gate.mp4"),
     ],
@@ -48,6 +49,7 @@ def test_a_missing_file_names_the_most_similar_one(tmp_path: Path) -> None:
 
 
 def test_an_address_without_its_scheme_is_a_missing_file_and_shows_no_password() -> None:
+    assert "/w" not in str(missing_file(Path("rtsp:/admin:p/w@h/ch1")))
     told = str(missing_file(Path("/srv/admin:pw@10.0.0.5/ch1")))
     shown = "/srv/admin:***@10.0.0.5"
     assert told == f"{shown}/ch1: there is no folder {shown}"

@@ -24,3 +24,11 @@ def test_what_all_would_cost_follows_from_what_the_keys_cost() -> None:
     # One of 50 units takes 8 ms, the others 2 ms.
     assert keys.full_cost_s == pytest.approx((0.008 + 49 * 0.002) / 50)
     assert structure.share_of_cost(ALL) == 1.0
+
+
+def test_a_camera_of_little_weight_is_starved_at_less() -> None:
+    structure = Structure(25.0)
+    load = CameraLoad("gate", 0.1, 25.0, structure, ALL, 0.002, 0.0, wanted_rate=0.5)
+
+    assert load.starved(0.1)
+    assert not load.starved(1.0)
