@@ -184,6 +184,8 @@ class Lane:
         self._held = False
         # From the capture to the picture, on the average over some frames.
         self._usual_lag_s: float | None = None
+        # What the lane takes to decode a frame by itself, on the average.
+        self._decode_s = 0.0
         self._finished = False
         # What ended the loop the last time it was called.
         self.error: StepError | None = None
@@ -273,10 +275,14 @@ class Lane:
                 self.buckets.end(timed.frame, "stale", age_s)
                 return
             frame = timed.frame if isinstance(timed.frame, Frame) else timed.frame.decode()
-            if isinstance(frame, Frame):
-                self._run_frame(frame, timed, began_s)
-            else:
+            if not isinstance(frame, Frame):
                 self.buckets.end(timed.frame, frame, age_s)
+                return
+            # What the lane decodes itself is part of the way to the picture, not of the turn.
+            decode_s = self._time.clock.monotonic() - began_s
+            self._decode_s += (decode_s - self._decode_s) * LAG_WEIGHT
+            timed = replace(timed, ready_s=timed.ready_s + decode_s)
+            self._run_frame(frame, timed, began_s + decode_s)
 
     def _is_stale(self, timed: Timed, age_s: float) -> bool:
         """Whether the result would come too late, where that of another frame would not.
@@ -286,7 +292,7 @@ class Lane:
         """
         if timed.kept or not self._time.passes:
             return False
-        limit_s, turn_s = self._terms.max_latency_s, self.ages.turn_s
+        limit_s, turn_s = self._terms.max_latency_s, self.ages.turn_s + self._decode_s
         lag_s = timed.ready_s - timed.captured_s
         usual_s = lag_s if self._usual_lag_s is None else self._usual_lag_s
         self._usual_lag_s = usual_s + (lag_s - usual_s) * LAG_WEIGHT

@@ -204,7 +204,7 @@ class VideoReader:
             if refusal:
                 self._given += 1
                 yield LeftOut(refusal)
-            elif self._may_defer(self._selection):
+            elif self._may_defer(packet, self._selection):
                 yield self._deferred(packet, captured, now)
             else:
                 if self._selection.restarts:
@@ -280,9 +280,12 @@ class VideoReader:
         if self._selection is not None:
             self._selection.lost()
 
-    def _may_defer(self, selection: Selection) -> bool:
+    def _may_defer(self, packet: "av.Packet[VideoStream]", selection: Selection) -> bool:
         """Whether the lane that takes it may decode it: its picture comes out at once."""
-        return self._prompt >= PROMPT and selection.marks.picture and selection.defers()
+        if self._prompt < PROMPT or not selection.marks.picture or not selection.defers():
+            return False
+        # What tells the decoder of a new size must never be left out.
+        return not (packet.is_keyframe and packet.has_sidedata("new_extradata"))
 
     def _deferred(
         self, packet: "av.Packet[VideoStream]", captured: Captured | None, now: float

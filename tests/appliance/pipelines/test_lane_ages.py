@@ -20,7 +20,7 @@ from appliance.pipelines.lane import Lane, LaneName, LaneStatus, Terms
 from appliance.pipelines.permits import Permits
 from appliance.pipelines.source_time import SourceTime
 from appliance.video.mailbox import Mailbox
-from blocks.data import Event
+from blocks.data import Event, Frame
 
 LIMIT_S = 20.0
 NEVER = threading.Event()
@@ -222,6 +222,26 @@ def test_the_parts_of_an_age_add_up_to_the_time_from_the_capture_to_the_disk(
 
 
 TELL = "  - {name: tell, type: say@1, data: {n: $frame.sequence}}\n"
+
+
+def test_what_a_lane_decodes_itself_is_part_of_the_way_to_the_picture(
+    make_aged: MakeAged, outbox: Outbox, clock: ManualClock
+) -> None:
+    picture = frame(0.0)
+
+    class Undecoded:
+        sequence, captured_at, at_s = picture.sequence, picture.captured_at, picture.at_s
+
+        def decode(self) -> Frame | str:
+            clock.advance(0.03)
+            return picture
+
+    slot = OneByOne([Timed(Undecoded(), 0.0, 0.01)], lambda _timed: clock.advance(0.05))
+    lane = make_aged(slot, outbox, turn_s=0.2)
+    lane.loop(NEVER)
+    worst = lane.ages.figures(clock.monotonic()).worst
+    assert (worst.lag_s, worst.wait_s) == pytest.approx((0.04, 0.04))
+    assert worst.turn_s == pytest.approx(0.2)
 
 
 def test_a_result_without_events_is_there_when_the_turn_is_over(
