@@ -199,8 +199,9 @@ def _readings(shape: Shape, labels: int | None, further: int | None) -> Iterator
         columns, count = shape[axis], shape[3 - axis]
         if isinstance(columns, str):
             continue
-        for box in (4, 5):
-            if labels is None and not _usual(axis, box, columns, count):
+        # No export has both columns first and an objectness; so 79 labels are none of 84 columns.
+        for box in (4,) if axis == 1 else (4, 5):
+            if labels is None and isinstance(count, int) and columns >= count:
                 continue
             more = _further(columns - box, labels, further)
             classes = columns - box - more
@@ -209,11 +210,6 @@ def _readings(shape: Shape, labels: int | None, further: int | None) -> Iterator
         more = _further(columns - 6, 0, further)
         if axis == 2 and more >= 0 and columns == 6 + more:
             yield Head(False, False, True, 0, more, count)
-
-
-def _usual(axis: int, box: int, columns: int, count: int | str) -> bool:
-    """Whether it is what exports do: more candidates than columns, objectness in rows only."""
-    return (isinstance(count, str) or columns < count) and not (axis == 1 and box == 5)
 
 
 def _further(columns: int, labels: int | None, further: int | None) -> int:
@@ -246,5 +242,5 @@ def _no_reading(shape: Shape, labels: int | None, further: int | None) -> str:
         return f"its output {tuple(shape)} is no table of boxes and scores{after}"
     return (
         f"its output is {tuple(shape)}, where {labels} labels make {4 + labels + (further or 0)} "
-        f"columns{after if further is None else ''} (one more with objectness)"
+        f"columns{after if further is None else ''} (one more in rows with an objectness)"
     )

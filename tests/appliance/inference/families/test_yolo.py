@@ -230,6 +230,8 @@ def test_raw_grids_beside_the_table_are_no_mismatch() -> None:
     ("shape", "labels", "sentence"),
     [
         ((1, 84, 8400), 3, "its output is (1, 84, 8400), where 3 labels make 7 columns "),
+        ((1, 84, 8400), 79, "its output is (1, 84, 8400), where 79 labels make 83 columns "),
+        ((1, 84, 8400), 81, "its output is (1, 84, 8400), where 81 labels make 85 columns "),
         ((4, 84, 8400), 80, "it takes 4 images at once, where one is given"),
         ((1, 1000), 1000, "a yolo has one output of three axes"),
         ((1, 25200, 85), None, "81 classes without objectness or 80 classes with objectness; name"),
