@@ -32,7 +32,7 @@ class Embedding:
         """
         if self.vector.shape != other.vector.shape:
             raise ValueError(
-                f"vectors of {len(self.vector)} and {len(other.vector)} numbers are not of one model"
+                f"vectors of {len(self.vector)} and {len(other.vector)} numbers are of two models"
             )
         return float(self.vector @ other.vector)
 

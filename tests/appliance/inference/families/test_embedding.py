@@ -41,7 +41,7 @@ def test_very_long_and_very_short_vectors_keep_their_direction() -> None:
 def test_alike_is_one_and_unlike_is_zero() -> None:
     right, up = Embedding(unit(np.array([2.0, 0.0]))), Embedding(unit(np.array([0.0, 5.0])))
     assert (right.similarity(right), right.similarity(up)) == (1.0, 0.0)
-    with pytest.raises(ValueError, match="vectors of 2 and 3 numbers are not of one model"):
+    with pytest.raises(ValueError, match="vectors of 2 and 3 numbers are of two models"):
         right.similarity(Embedding(np.zeros(3, np.float32)))
 
 
