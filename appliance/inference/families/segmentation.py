@@ -159,7 +159,7 @@ def _foreground(scores: NDArray[Any], labels: int, confidence: float) -> Classes
 
 def _surest(scores: NDArray[np.float32], confidence: float) -> Classes:
     """The class of the highest of (C, h, w), where it is sure enough."""
-    cells = scores.argmax(axis=0).astype(np.int16)
+    cells: Classes = scores.argmax(axis=0).astype(np.int16)
     highest = scores.max(axis=0)
     if confidence > 0:
         if not _add_up(scores):
