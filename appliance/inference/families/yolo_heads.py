@@ -25,6 +25,8 @@ OVERLAP = 0.45
 _STRIDES = ((8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32))
 # What those grids have in all is a multiple of these.
 _GRID_UNITS = (21, 85)
+# Those of a whole body with its face and hands, in COCO-WholeBody: a longer axis is no columns.
+_MOST_KEYPOINTS = 133
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +137,10 @@ def head(
     if isinstance(shape[0], int) and shape[0] != 1:
         raise ValueError(f"it takes {shape[0]} images at once, where one is given")
     found = list(_readings(shape, labels, further))
-    if any(reading.finished for reading in found):
+    if len(found) > 1:
         # A table of 6 columns is also that of 2 classes, but then it has as many rows as the grids.
         of_grids = [r for r in found if not r.finished and _of_grids(r.count, size)]
-        found = of_grids or [r for r in found if r.finished]
+        found = of_grids or [r for r in found if r.finished] or found
     if not found:
         raise ValueError(_no_reading(shape, labels, further))
     if len(found) > 1:
@@ -217,7 +219,7 @@ def _further(columns: int, labels: int | None, further: int | None) -> int:
     if further is not None:
         return further
     more = columns - (labels or 0)
-    return more if more > 0 and more % 3 == 0 else -1
+    return more if more % 3 == 0 and 0 < more <= 3 * _MOST_KEYPOINTS else -1
 
 
 def _of_grids(count: int | str, size: tuple[int, int] | None) -> bool:
