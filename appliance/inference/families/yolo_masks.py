@@ -6,6 +6,7 @@ prototypes, each times its coefficient, is above 0 (the logistic function above 
 box. Source: Bolya et al., YOLACT: Real-time Instance Segmentation, ICCV 2019.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -102,15 +103,15 @@ class _Span:
     @classmethod
     def of(cls, edges: Values, pixels: int, cells: int, place: Fitted, axis: int) -> "_Span":
         """Of the two edges of a box, along an axis (0: x) of so many pixels and cells."""
-        start, stop = (int(np.clip(np.ceil(edge - 0.5), 0, pixels)) for edge in edges)
+        start, stop = (min(max(math.ceil(edge - 0.5), 0), pixels) for edge in edges.tolist())
         ratio = cells / place.size[axis]
         step = place.factor[axis] / place.image.scale[axis] * ratio
         # The middle of a pixel is half a pixel from its edge, here and there.
         middle = start + 0.5 - place.image.offset[axis]
         at = middle * step + place.shift[axis] * ratio - 0.5
-        first = int(np.clip(np.floor(at), 0, cells - 1))
-        end = at + (stop - start) * step
-        return cls(start, stop, first, int(np.clip(end + 2, first + 1, cells)), step, at - first)
+        first = min(max(math.floor(at), 0), cells - 1)
+        last = math.floor(at + (stop - start) * step) + 2
+        return cls(start, stop, first, min(max(last, first + 1), cells), step, at - first)
 
 
 def _draw(
