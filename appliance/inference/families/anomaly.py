@@ -167,10 +167,10 @@ def fit(
 ) -> Bank:
     """A bank of the features (P, D) of each of at least two good pictures.
 
-    The threshold is a quantile of the good pictures' own scores, each against the bank with what came
-    from itself replaced by the nearest of another picture: the smallest of the scores that at least this part of them does not exceed.
-    With few pictures that is the worst of them, and the next good one exceeds it about once in
-    their number.
+    The threshold is a quantile of the good pictures' own scores: the smallest that at least this
+    part of them does not exceed. Each is scored by the bank with what came from itself replaced by
+    the nearest of another picture. With few pictures the threshold is the worst of them, and the
+    next good one exceeds it about once in their number.
 
     Raises:
         ValueError: fewer than two pictures, or features that are not equally long or no numbers.
