@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from appliance.inference.families.fitting import Values
 
-# So that boxes without width or height have a Gaussian, in square pixels.
+# In square pixels, so that boxes without width or height have a Gaussian.
 _LEAST_VARIANCE = 1e-3
 
 
@@ -31,13 +31,15 @@ def corners(box: Values, angle: Values) -> Values:
 
 def overlaps(box: Values, angle: Values) -> NDArray[np.float64]:
     """How far each two of the boxes (N, 4) turned by angles (N,) overlap, (N, N) in 0..1."""
-    xx, yy, xy = _covariances(box, angle)
-    own = xx * yy - xy**2
+    wide, high = np.maximum(box[:, 2:].T.astype(np.float64) ** 2 / 12, _LEAST_VARIANCE)
+    xx, yy, xy = _covariances(wide, high, angle.astype(np.float64))
+    roots = np.sqrt(wide * high)
     xx, yy, xy = (part[:, None] + part for part in (xx, yy, xy))
     x, y = (np.subtract.outer(place, place) for place in box[:, :2].T.astype(np.float64))
-    both = xx * yy - xy**2
+    # Never less (Minkowski); the difference alone loses its digits where a box is very long.
+    both = np.maximum(xx * yy - xy**2, np.add.outer(roots, roots) ** 2)
     distance = (yy * x**2 - 2 * xy * x * y + xx * y**2) / both / 4
-    distance += np.log(both / (4 * np.sqrt(own[:, None] * own))) / 2
+    distance += np.log(both / (4 * np.outer(roots, roots))) / 2
     return np.asarray(1 - np.sqrt(1 - np.exp(-np.maximum(distance, 0))), np.float64)
 
 
@@ -57,11 +59,10 @@ def kept(
 
 
 def _covariances(
-    box: Values, angle: Values
+    wide: NDArray[np.float64], high: NDArray[np.float64], angle: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Of x with x, y with y, x with y, for points spread evenly in the box."""
-    wide, high = np.maximum(box[:, 2:].T.astype(np.float64) ** 2 / 12, _LEAST_VARIANCE)
-    cos, sin = np.cos(angle.astype(np.float64)), np.sin(angle.astype(np.float64))
+    """Of x with x, y with y, x with y, of these variances along the sides of a turned box."""
+    cos, sin = np.cos(angle), np.sin(angle)
     xx = wide * cos**2 + high * sin**2
     yy = wide * sin**2 + high * cos**2
     return xx, yy, (wide - high) * cos * sin

@@ -84,7 +84,8 @@ def _no_boxes(shape: Sequence[int | str]) -> str:
 def _separate(outputs: Mapping[str, NDArray[Any]], confidence: float) -> Candidates:
     """Of the four outputs, as the one table (1, 6, K) that they are the columns of."""
     number, boxes, scores, classes = (outputs[name] for name in _FINISHED)
-    count = min(int(number.reshape(-1)[0]) if number.size else 0, boxes.shape[1])
+    said = int(np.nan_to_num(number.reshape(-1)[0])) if number.size else 0
+    count = min(max(said, 0), boxes.shape[1])
     columns = (scores[0, :count], classes[0, :count])
     rows = surest(np.asarray(columns[0], np.float32), confidence)
     corners = np.asarray(boxes[0, :count], np.float32)[rows]

@@ -23,6 +23,8 @@ Shape = Sequence[int | str]
 OVERLAP = 0.45
 # The steps of the grids that the candidates come from, in pixels of the input.
 _STRIDES = ((8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32))
+# No place, coefficient or angle of a sound model is as large; more would not fit the arithmetic.
+_TOO_LARGE = 1e9
 # What those grids have in all is a multiple of these.
 _GRID_UNITS = (21, 85)
 # Those of a whole body with its face and hands, in COCO-WholeBody: a longer axis is no columns.
@@ -157,7 +159,7 @@ def open_axes(shape: Shape) -> bool:
 
 
 def candidates(output: NDArray[Any], layout: Head, confidence: float) -> Candidates:
-    """What is at least this sure. Those with a number that is none (NaN, infinite) are left out."""
+    """What is at least this sure. Those with NaN, or with an infinite number, are left out."""
     table = np.asarray(output[0], np.float32)
     if not layout.columns_first:
         table = table.T
@@ -165,11 +167,13 @@ def candidates(output: NDArray[Any], layout: Head, confidence: float) -> Candida
     rows, sure, classes = pick(table, layout, confidence)
     box = table[:4, rows].T
     if layout.finished:
-        box = np.concatenate([(box[:, :2] + box[:, 2:]) / 2, box[:, 2:] - box[:, :2]], axis=1)
+        with np.errstate(invalid="ignore", over="ignore"):
+            middle, size = (box[:, :2] + box[:, 2:]) / 2, box[:, 2:] - box[:, :2]
+        box = np.concatenate([middle, size], axis=1)
     more = table[len(table) - layout.further :, rows].T
-    found = Candidates(box, sure, classes, more, layout.finished)
-    numbers = np.isfinite(box).all(axis=1) & np.isfinite(more).all(axis=1)
-    return found.rows(numbers & (box[:, 2:] > 0).all(axis=1) & (classes >= 0))
+    numbers = np.concatenate([box, sure[:, None], more], axis=1)
+    sound = (np.abs(numbers) < _TOO_LARGE).all(axis=1) & (box[:, 2:] > 0).all(axis=1)
+    return Candidates(box, sure, classes, more, layout.finished).rows(sound & (classes >= 0))
 
 
 _Picked = tuple[NDArray[np.intp], Values, NDArray[np.intp]]
@@ -177,8 +181,9 @@ _Picked = tuple[NDArray[np.intp], Values, NDArray[np.intp]]
 
 def _finished(table: Values, _: Head, confidence: float) -> _Picked:
     rows = surest(table[4], confidence)
-    classes = np.nan_to_num(table[5, rows], nan=-1.0, posinf=-1.0, neginf=-1.0)
-    return rows, table[4, rows], np.rint(classes).astype(np.intp)
+    said = table[5, rows]
+    classes = np.where(np.abs(said) < _TOO_LARGE, np.rint(said), -1)
+    return rows, table[4, rows], classes.astype(np.intp)
 
 
 def _scored(table: Values, layout: Head, confidence: float) -> _Picked:

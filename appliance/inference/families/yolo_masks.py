@@ -127,7 +127,8 @@ def _draw(
         return
     # Only what lies under the box is computed.
     part = prototypes[:, down.first : down.last, across.first : across.last]
-    sums = np.tensordot(weights, part, 1)
+    with np.errstate(invalid="ignore", over="ignore"):
+        sums = np.tensordot(weights, part, 1)
     back = np.array([[across.step, 0, across.shift], [0, down.step, down.shift]])
     size = (across.stop - across.start, down.stop - down.start)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP

@@ -62,6 +62,12 @@ def test_boxes_without_width_are_no_trouble() -> None:
     np.testing.assert_allclose(found, 1, atol=1e-3)
 
 
+def test_boxes_of_any_length_are_no_trouble() -> None:
+    boxes = array([10, 10, 1e30, 1e-30], [10, 10, 1e30, 1e-30], [10, 10, 8, 4])
+    found = overlaps(boxes, array(0.7, 0.7, 0))
+    np.testing.assert_allclose(found, [[1, 1, 0], [1, 1, 0], [0, 0, 1]], atol=1e-3)
+
+
 def test_of_two_of_a_group_that_overlap_the_first_stays() -> None:
     boxes = array([10, 10, 20, 4], [10, 10, 20, 4], [11, 10, 20, 4], [60, 60, 20, 4])
     angles = array(0, np.pi / 2, 0.05, 0)

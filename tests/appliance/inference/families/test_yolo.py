@@ -143,6 +143,7 @@ def test_of_four_outputs_as_many_rows_count_as_they_say() -> None:
     assert decode(separate(2), PLACE, LABELS, 0.5).label.tolist() == ["car"]
     assert len(decode(separate(0), PLACE, LABELS, 0.5)) == 0
     assert len(decode(separate(99), PLACE, LABELS, 0.1)) == 3
+    assert len(decode(separate(-1), PLACE, LABELS, 0.1)) == 0
 
 
 def test_candidates_that_are_no_numbers_are_left_out() -> None:
@@ -261,3 +262,19 @@ def test_the_four_outputs_are_known_by_their_names() -> None:
     assert mismatch(shapes, 80) == ""
     assert "(1, K, 4) is wanted" in mismatch(shapes | {"det_boxes": (1, 400)}, 80)
     assert "8 images at once" in mismatch(shapes | {"det_boxes": (8, 100, 4)}, 80)
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("columns", [6, 7, 8])
+def test_numbers_out_of_all_bounds_give_sound_boxes_or_none(seed: int, columns: int) -> None:
+    random = np.random.default_rng(seed)
+    wild = np.array([math.nan, math.inf, -math.inf, 0, -1, 1e-40, 1e38, -3e38], np.float32)
+    rows = table(seed, columns, 3 * CELLS if columns == 8 else CELLS)
+    hit = random.random(rows.shape) < 0.1
+    rows[hit] = random.choice(wild, int(hit.sum()))
+    found = decode({"output0": rows[None]}, PLACE, LABELS, 0.01)
+    assert len(found) > 0
+    assert (found.xyxy[:, 2:] > found.xyxy[:, :2]).all()
+    assert (found.xyxy >= 0).all()
+    assert (found.xyxy <= [200, 100, 200, 100]).all()
+    assert (np.diff(found.confidence) <= 0).all()

@@ -125,9 +125,12 @@ def test_a_box_smaller_than_a_pixel_has_an_empty_mask() -> None:
     assert not found.mask.any()
 
 
-def test_prototypes_that_are_no_numbers_are_no_mask() -> None:
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_prototypes_that_are_no_numbers_are_no_mask(value: float) -> None:
     given = plain((32, 32, 16, 8))
-    found = decode(given | {"output1": given["output1"] * math.nan}, PLACE, LABELS, 0.5)
+    given["output1"][..., ::2] = value
+    given["output1"][..., 1::2] = -value
+    found = decode(given, PLACE, LABELS, 0.5)
     assert found.mask is not None
     assert not found.mask.any()
 
