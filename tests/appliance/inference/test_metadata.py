@@ -1,0 +1,137 @@
+"""What a model file says of itself."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from appliance.inference.metadata import Facts, read, told
+
+IMAGE = {"images": (1, 3, 384, 640)}
+TWO = {"names": "{0: 'cat', 1: \"dog's bed\"}"}
+
+
+def facts(
+    outputs: dict[str, tuple[int | str, ...]],
+    inputs: dict[str, tuple[int | str, ...]] = IMAGE,
+    **metadata: str,
+) -> Facts:
+    return Facts(inputs=inputs, outputs=outputs, metadata=metadata)
+
+
+def test_an_exporters_metadata_says_it_all() -> None:
+    found = told(facts({"output0": (1, 6, 5040)}, task="detect", **TWO))
+    assert (found.family, found.size, found.layout) == ("yolo", (640, 384), "nchw")
+    assert (found.labels, found.unknown) == (("cat", "dog's bed"), ())
+
+
+@pytest.mark.parametrize(
+    ("task", "outputs", "family"),
+    [
+        ("segment", {"output0": (1, 38, 5040), "output1": (1, 32, 96, 160)}, "yolo_masks"),
+        ("obb", {"output0": (1, 7, 5040)}, "yolo_oriented"),
+        ("classify", {"output0": (1, 2)}, "classification"),
+    ],
+)
+def test_the_task_says_the_family(
+    task: str, outputs: dict[str, tuple[int | str, ...]], family: str
+) -> None:
+    assert told(facts(outputs, task=task, **TWO)).family == family
+
+
+def test_a_task_that_the_outputs_do_not_fit_is_told() -> None:
+    (sentence,) = told(facts({"x": (1, 6)}, task="classify", **TWO)).unknown
+    assert sentence == (
+        "its metadata says `task` classify, but it gives 6 scores, where there are 2 labels"
+    )
+
+
+@pytest.mark.parametrize(
+    "names",
+    ['["cat", "dog"]', "['cat', 'dog']", '{"0": "cat", "1": "dog"}', "{1: 'dog', 0: 'cat'}"],
+)
+def test_labels_are_read_however_they_are_written(names: str) -> None:
+    assert told(facts({"x": (1, 2)}, names=names)).labels == ("cat", "dog")
+
+
+@pytest.mark.parametrize("names", ["", "cat, dog", "[1, 2]", "{0: 'a', 2: 'b'}", "open('x')", "{"])
+def test_labels_that_are_none_are_told(names: str) -> None:
+    found = told(facts({"x": (1, 2)}, names=names))
+    assert found.labels == ()
+    assert "its metadata `names` is no list of labels" in found.unknown[0]
+
+
+def test_without_metadata_the_shapes_say_the_family() -> None:
+    assert told(facts({"x": (1, 84, 5040)})).family == "yolo"
+    assert told(facts({"x": (1, 2)}, **TWO)).family == "classification"
+    assert told(facts({"x": (1, 2, 384, 640)}, **TWO)).family == "segmentation"
+    assert told(facts({"x": (1, 84, 5040)})).unknown == (
+        "the file names no labels: say them with `labels`",
+    )
+
+
+def test_what_may_be_two_families_is_asked_for() -> None:
+    assert told(facts({"x": (1, 1000)})).unknown == (
+        "it may be of the family classification or embedding: say which with `family`",
+    )
+    assert told(facts({"x": (1, 1, 384, 640)})).unknown == (
+        "it may be of the family segmentation or ocr: say which with `family`",
+    )
+    assert (
+        "of the family ssd or detr"
+        in told(facts({"boxes": (1, 1917, 4), "scores": (1, 1917, 2)})).unknown[0]
+    )
+
+
+def test_outputs_of_no_family_are_told() -> None:
+    (sentence,) = told(facts({"x": (1, 2, 3, 4, 5)})).unknown
+    assert sentence == "its outputs are of no family known: x (1 x 2 x 3 x 4 x 5)"
+
+
+def test_a_recogniser_of_text_has_its_characters_as_labels() -> None:
+    found = told(facts({"x": ("n", "t", 5)}, {"x": ("n", 3, 48, "width")}, character="a\nb\nc"))
+    assert (found.family, found.labels) == ("ocr_lines", ("a", "b", "c"))
+    assert found.unknown == ("its input x takes images of any size: say which with `size`",)
+
+
+@pytest.mark.parametrize(("sides", "size"), [("[384, 640]", (640, 384)), ("320", (320, 320))])
+def test_of_an_input_of_any_size_the_metadata_says_it(sides: str, size: tuple[int, int]) -> None:
+    inputs: dict[str, tuple[int | str, ...]] = {"x": ("n", "h", "w", 3)}
+    found = told(facts({"x": (1, 2)}, inputs, imgsz=sides, **TWO))
+    assert (found.size, found.layout, found.unknown) == (size, "nhwc", ())
+
+
+def test_inputs_that_are_no_image_are_told() -> None:
+    two: dict[str, tuple[int | str, ...]] = {"images": (1, 3, 8, 8), "orig_target_sizes": (1, 2)}
+    assert told(facts({"x": (1, 2)}, two, **TWO)).unknown == (
+        "it takes other inputs than one image: images, orig_target_sizes",
+    )
+    assert told(facts({"x": (1, 2)}, {"x": (1, 16000)}, **TWO)).unknown == (
+        "its input takes no image of three colours: x (1 x 16000)",
+    )
+
+
+def test_a_file_is_read_in_a_child(onnx_file: Callable[..., Path]) -> None:
+    found = read(onnx_file())
+    assert found.inputs == {"image": (1, 3, 300, 300)}
+    assert found.outputs == {"same": (1, 3, 300, 300)}
+    assert found.metadata == {}
+
+
+def test_a_file_that_is_no_model_is_told(tmp_path: Path) -> None:
+    (tmp_path / "x.onnx").write_bytes(b"no model")
+    with pytest.raises(ValueError, match=r"x\.onnx is no model that can be loaded: .*x\.onnx"):
+        read(tmp_path / "x.onnx")
+
+
+def child(code: str) -> tuple[str, ...]:
+    return (sys.executable, "-c", code)
+
+
+def test_a_crash_of_the_child_is_a_reason(tmp_path: Path) -> None:
+    crash = child("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    with pytest.raises(ValueError, match=r"x crashes the runtime \(signal 9\)"):
+        read(tmp_path / "x", crash)
+    with pytest.raises(ValueError, match="the reader ended with status 0"):
+        read(tmp_path / "x", child("print('nonsense')"))
