@@ -8,16 +8,13 @@ import pytest
 
 from appliance.inference.metadata import Facts, read, told
 
-IMAGE = {"images": (1, 3, 384, 640)}
+Shapes = dict[str, tuple[int | str, ...]]
+IMAGE: Shapes = {"images": (1, 3, 384, 640)}
 TWO = {"names": "{0: 'cat', 1: \"dog's bed\"}"}
 
 
-def facts(
-    outputs: dict[str, tuple[int | str, ...]],
-    inputs: dict[str, tuple[int | str, ...]] = IMAGE,
-    **metadata: str,
-) -> Facts:
-    return Facts(inputs=inputs, outputs=outputs, metadata=metadata)
+def facts(outputs: Shapes, inputs: Shapes | None = None, /, **metadata: str) -> Facts:
+    return Facts(inputs=inputs or IMAGE, outputs=outputs, metadata=metadata)
 
 
 def test_an_exporters_metadata_says_it_all() -> None:
