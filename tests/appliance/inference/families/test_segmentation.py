@@ -117,7 +117,7 @@ def test_the_map_of_the_frame_is_made_once_and_read_only() -> None:
 def test_it_agrees_with_a_plain_loop(seed: int, how: str) -> None:
     rng = np.random.default_rng(seed)
     width, height = (int(n) for n in rng.integers(9, 40, 2))
-    place = placed(width, height, Form((24, 16), fit=how))  # type: ignore[arg-type]
+    place = placed(width, height, Form((24, 16), fit=how))  # type: ignore[arg-type]  # one of its words
     logits = rng.normal(0, 2, (1, 3, 8, 12)).astype(np.float32)
     found = decode({"map": logits}, place, LABELS, 0.6)
     full = found.class_map
