@@ -45,8 +45,9 @@ from appliance.video.mailbox import Mailbox
 from appliance.video.motion import MotionGate, MotionSettings
 from appliance.video.source import Opened, SourceOptions
 from appliance.video.steering import Steering
-from blocks.block import Host, Origin
+from blocks.block import Origin
 from blocks.data import Image
+from blocks.host import Host
 
 log = structlog.get_logger(__name__)
 

@@ -34,8 +34,9 @@ from appliance.video.sources import open_first
 from benchmarks.harness import Benchmark, Options, Variant, main
 from benchmarks.machine import ROOT
 from benchmarks.samples import Goal, Values
-from blocks.block import Detector, Origin
+from blocks.block import Origin
 from blocks.data import Frame, Image
+from blocks.host import Detector
 from blocks.loading import load_blocks
 from blocks.tracking.byte_track import ByteTrack, ByteTrackManifest
 

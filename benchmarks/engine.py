@@ -15,8 +15,9 @@ from appliance.engine.testing import frame
 from benchmarks.harness import Benchmark, Options, Variant, main, seconds
 from benchmarks.nasty_texts import nasty_texts
 from benchmarks.samples import Goal, Values
-from blocks.block import BlockType, Detector, Manifest, Origin, block
+from blocks.block import BlockType, Manifest, Origin, block
 from blocks.data import Event, Moment
+from blocks.host import Detector
 
 STEPS = 20
 TURNS = 250

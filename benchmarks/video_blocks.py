@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from pydantic import Field
 
-from blocks.block import BlockType, Host, Manifest, Origin, block
+from blocks.block import BlockType, Manifest, Origin, block
 from blocks.data import Frame, Image
+from blocks.host import Host
 from blocks.loading import blocks_in
 from tests.cameras.clips import read_number
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import av
 
-from appliance.inference.families import ssd
+from appliance.inference.families.fitting import fit
 from appliance.inference.models import LoadedModel
 from appliance.video.planes import image_of
 from benchmarks.video_clips import KEY_EVERY
@@ -68,14 +68,14 @@ def measure(model: LoadedModel, clip: Path, callers: int) -> Costs:
 
 def _measured(model: LoadedModel, clip: Path, callers: int) -> Costs:
     images = _images(clip, _IMAGES)
-    tensor = ssd.prepare(images[0], model.card.input)
+    form = model.resolved.form
+    tensor, _ = fit(images[0], form)
     outputs = model.session.run(tensor)
     inference = _in_parallel(lambda: model.session.run(tensor), callers)
     began_s = time.thread_time()
     # Not the first picture: what it was converted to is kept with it.
     for image in images[1:]:
-        ssd.prepare(image, model.card.input)
-        ssd.decode(outputs, model.card, image, CONFIDENCE)
+        model.decode(outputs, fit(image, form)[1], CONFIDENCE)
     around = (time.thread_time() - began_s) / (len(images) - 1) * 1000
     return Costs(
         decode_cost(clip, 2 * KEY_EVERY, lambda _packet: True),

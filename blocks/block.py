@@ -7,14 +7,12 @@ outputs the fields of what `run` returns; `@block` reads them, and the engine ch
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from types import UnionType
 from typing import (
     Annotated,
     Any,
     Literal,
-    Protocol,
     TypeVar,
     Union,
     get_args,
@@ -24,8 +22,9 @@ from typing import (
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from blocks.data import Detections, Event, Frame, Image, Moment
+from blocks.data import Event, Frame, Moment
 from blocks.geometry import Units
+from blocks.host import Host
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,34 +91,6 @@ def _points_in(value: Any) -> Iterator[tuple[float, float]]:
             yield part
         else:
             yield from _points_in(part)
-
-
-class Detector(Protocol):
-    """A loaded model that finds boxes."""
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Names of the classes it knows."""
-        ...
-
-    def detect(self, image: Image, confidence: float | None = None) -> Detections:
-        """Boxes at least this sure (by default the model's own bar), in the frame's pixels."""
-        ...
-
-
-class Host(Protocol):
-    """What the daemon lends to model blocks."""
-
-    def detector(self, model: str) -> Detector:
-        """The detection model of that name. Raises LookupError with a sentence if there is none."""
-        ...
-
-    def waiting(self) -> AbstractContextManager[None]:
-        """For a block that waits for something outside, as for a model on another machine.
-
-        Inside of `with host.waiting():` others may compute in its place. There it must not.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,9 @@ import pytest
 from appliance.engine.errors import DefinitionError
 from appliance.engine.plan import load_plan
 from appliance.engine.testing import frame
-from blocks.block import Detector, Origin
+from blocks.block import Origin
 from blocks.data import Detections, Image
+from blocks.host import Detector
 from blocks.loading import load_blocks
 
 PAGE = Path(__file__).parent.parent / "docs" / "workflow-language.md"

@@ -9,7 +9,7 @@ from appliance.engine.scopes import Draft, Entrance
 from appliance.engine.selectors import is_reference, texts_in
 from appliance.engine.sources import Verbatim
 from appliance.engine.steps import PlannedStep
-from blocks.block import Host
+from blocks.host import Host
 
 
 def shared_steps(steps: Sequence[PlannedStep], problems: list[Problem]) -> frozenset[str]:

@@ -38,8 +38,9 @@ from appliance.engine.turn import Output, Timer
 from appliance.engine.validation import strict
 from appliance.engine.values import OPEN, fixed
 from appliance.engine.wiring import MOMENT_FIELDS, Wiring
-from blocks.block import BlockType, Host, Origin
+from blocks.block import BlockType, Origin
 from blocks.data import Image
+from blocks.host import Host
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from textwrap import dedent
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -45,8 +45,19 @@ from appliance.engine.run import Run
 from appliance.engine.ticks import MOST_TICKS, moment_at, next_tick
 from appliance.engine.turn import Turn
 from appliance.engine.validation import strict
-from blocks.block import BlockType, Detector, Host, Origin
+from blocks.block import BlockType, Origin
 from blocks.data import ClockState, Detections, Frame, Image, Moment
+from blocks.host import (
+    Classifier,
+    Detector,
+    Embedder,
+    Gives,
+    Host,
+    Inspector,
+    Lent,
+    Reader,
+    Segmenter,
+)
 from blocks.loading import load_blocks
 
 B = TypeVar("B")
@@ -181,26 +192,57 @@ class FixedDetector:
         found = self._found.pop(0) if len(self._found) > 1 else self._found[0]
         return found if confidence is None else found[found.confidence >= confidence]
 
+    def detect_many(
+        self, images: Sequence[Image], confidence: float | None = None
+    ) -> list[Detections]:
+        """The next finds for each image."""
+        return [self.detect(image, confidence) for image in images]
+
 
 class FixedHost:
-    """Lends the models that it is given, by their names; `FixedHost(people=FixedDetector(…))`."""
+    """Lends the models that it is given, by their names; `FixedHost(people=FixedDetector(…))`.
 
-    def __init__(self, models: Mapping[str, Detector] | None = None, /, **more: Detector) -> None:
+    A model is anything with the method that blocks call: `detect`, `classify` and so on, as the
+    protocols of `blocks/host.py` have it.
+    """
+
+    def __init__(self, models: Mapping[str, Lent] | None = None, /, **more: Lent) -> None:
         self._models = {**(models or {}), **more}
 
-    def detector(self, model: str) -> Detector:
-        """The model of that name.
+    def detector(self, model: str, gives: Gives = "boxes") -> Detector:  # noqa: ARG002 - a Host
+        """The detector of that name. LookupError: there is none; so with the others, too."""
+        return cast(Detector, self._lent(model, "detect"))
 
-        Raises:
-            LookupError: it was given none of that name.
-        """
-        if model not in self._models:
-            raise LookupError(f"there is no model '{model}': give it to the FixedHost of the test")
-        return self._models[model]
+    def classifier(self, model: str) -> Classifier:
+        """The classifier of that name."""
+        return cast(Classifier, self._lent(model, "classify"))
+
+    def segmenter(self, model: str) -> Segmenter:
+        """The segmentation model of that name."""
+        return cast(Segmenter, self._lent(model, "segment"))
+
+    def reader(self, model: str) -> Reader:
+        """The text reader of that name."""
+        return cast(Reader, self._lent(model, "read"))
+
+    def embedder(self, model: str) -> Embedder:
+        """The embedding model of that name."""
+        return cast(Embedder, self._lent(model, "embed"))
+
+    def inspector(self, model: str) -> Inspector:
+        """The anomaly model of that name."""
+        return cast(Inspector, self._lent(model, "inspect"))
 
     def waiting(self) -> AbstractContextManager[None]:
         """Nothing: in a test nobody else waits for the processor."""
         return nullcontext()
+
+    def _lent(self, model: str, method: str) -> Lent:
+        if model not in self._models:
+            raise LookupError(f"there is no model '{model}': give it to the FixedHost of the test")
+        if not hasattr(self._models[model], method):
+            raise LookupError(f"the model '{model}' of the test has no method `{method}`")
+        return self._models[model]
 
 
 def make(

@@ -5,15 +5,27 @@ The catalog that ships is `catalog.yaml` beside this file.
 
 import difflib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    model_validator,
+)
+
+from appliance.inference.families.fitting import Form
+from appliance.inference.families.registry import family_of
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
+Precision = Literal["auto", "fp32", "bf16", "int8"]
 # A name becomes a file name, so it is one plain word.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
@@ -48,24 +60,44 @@ class Package(_Frozen):
         return self
 
 
+Colour = Annotated[tuple[float, float, float], Field(description="Of red, green and blue.")]
+# What brightness 0 to 255 is taken from, and divided by.
+_SCALES = {"-1..1": (127.5, 127.5), "0..1": (0.0, 255.0), "0..255": (0.0, 1.0)}
+
+
 class Input(_Frozen):
-    """The tensor a model takes: one RGB image."""
+    """The tensor a model takes: one image. What is left out is told by the file or the family."""
 
-    size: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]] = Field(
-        description="Width and height in pixels; the image is stretched to it."
+    size: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]] | None = Field(
+        default=None, description="Width and height in pixels."
     )
-    layout: Literal["nchw", "nhwc"] = Field(
-        default="nchw", description="Whether the colours come before rows and columns, or after."
+    layout: Literal["nchw", "nhwc"] | None = Field(
+        default=None, description="Whether the colours come before rows and columns, or after."
     )
-    scale: Literal["-1..1", "0..1", "0..255"] = Field(
-        default="0..1", description="The range that brightness 0 to 255 is mapped to."
+    fit: Literal["stretch", "letterbox", "corner", "crop"] | None = Field(
+        default=None,
+        description="How the image gets to that size: stretched; whole, with grey round it, in the "
+        "middle or in the top left corner; or cut to the middle.",
     )
+    colours: Literal["rgb", "bgr"] | None = Field(default=None, description="Their order.")
+    scale: Literal["-1..1", "0..1", "0..255"] | None = Field(
+        default=None, description="The range that brightness 0 to 255 is mapped to."
+    )
+    mean: Colour | None = Field(default=None, description="Taken from brightness 0 to 255 first.")
+    std: Colour | None = Field(default=None, description="What it is divided by then.")
 
-    @property
-    def shape(self) -> tuple[int, int, int, int]:
-        """Of the tensor, for one image."""
-        width, height = self.size
-        return (1, 3, height, width) if self.layout == "nchw" else (1, height, width, 3)
+    @model_validator(mode="after")
+    def _says_the_range_once(self) -> Self:
+        if self.scale is not None and (self.mean is not None or self.std is not None):
+            raise ValueError("give either scale, or mean and std")
+        return self
+
+    def form(self, usual: Form) -> Form:
+        """The form of the input: as said here, and else as is usual."""
+        said = self.model_dump(include={"size", "layout", "fit", "colours", "mean", "std"})
+        if self.scale is not None:
+            said["mean"], said["std"] = ((value,) * 3 for value in _SCALES[self.scale])
+        return replace(usual, **{name: value for name, value in said.items() if value is not None})
 
 
 class Entry(_Frozen):
@@ -91,16 +123,37 @@ class Entry(_Frozen):
         return self
 
 
+def _known_family(name: str) -> str:
+    return family_of(name).name
+
+
 class ModelCard(Entry):
-    """A model, and how pixels go into it and boxes come out."""
+    """A model, and how pixels go into it and results come out.
+
+    Of a file that says so itself, family, input and labels may be left out.
+    """
 
     kind: Literal["model"] = "model"
-    family: Literal["ssd"] = Field(description="How its outputs are to be read.")
-    input: Input = Field(description="The tensor it takes.")
-    labels: tuple[str, ...] = Field(
-        min_length=1, description="Class names in the model's order, without a background."
+    family: Annotated[str, AfterValidator(_known_family)] | None = Field(
+        default=None, description="How its outputs are to be read."
     )
-    confidence: Share = Field(default=0.5, description="Leave out boxes less sure than this.")
+    input: Input = Field(default=Input(), description="The tensor it takes.")
+    labels: tuple[str, ...] = Field(
+        default=(), description="Class names in the model's order, without a background."
+    )
+    confidence: Share = Field(default=0.5, description="Leave out what is less sure than this.")
+    overlap: Share | None = Field(
+        default=None,
+        description="Of two boxes of one class that overlap more, the less sure is left out.",
+    )
+    precision: Precision = Field(
+        default="auto",
+        description="fp32; bf16 or int8, which are faster where the processor has them; auto "
+        "takes bf16 where it is and the results stay the same.",
+    )
+    providers: tuple[str, ...] = Field(
+        default=(), description="What of onnxruntime may run it, the first choice first."
+    )
 
 
 class Clip(Entry):

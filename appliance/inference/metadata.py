@@ -33,6 +33,7 @@ from appliance.inference.families import (
     yolo_pose,
 )
 from appliance.inference.families.fitting import Layout
+from appliance.inference.families.registry import family_of
 from appliance.inference.families.vectors import described, length
 from appliance.inference.session import CPU
 
@@ -40,6 +41,8 @@ READ = (sys.executable, "-m", "appliance.inference.metadata")
 TIMEOUT_S = 120
 _TOP = Path(appliance.__file__).parents[1]
 _ERRORS_ONLY = 3
+# Families whose results have no names.
+_NAMELESS = ("embedding", "ocr", "anomaly")
 Shapes = Mapping[str, tuple[int | str, ...]]
 Mismatch = Callable[[Shapes, int | None], str]
 _TASKS: Mapping[str, tuple[str, Mismatch]] = {
@@ -108,18 +111,33 @@ def read(model: Path, command: Sequence[str] = READ) -> Facts:
     raise ValueError(f"{model} is no model that can be loaded: {reason}")
 
 
-def told(facts: Facts) -> Told:
-    """Family, size and labels, as far as the file says."""
-    labels, unknown = _labels(facts.metadata)
-    family, why = _family(facts, len(labels) or None)
+def told(
+    facts: Facts,
+    family: str | None = None,
+    labels: tuple[str, ...] = (),
+    size: tuple[int, int] | None = None,
+) -> Told:
+    """Family, size and labels: as said, and what is not said as far as the file tells it.
+
+    Raises:
+        ValueError: there is no family of that name.
+    """
+    unknown: list[str] = []
+    if not labels:
+        labels, unknown = _labels(facts.metadata)
+    count = len(labels) or None
+    if family:
+        why = family_of(family).mismatch(facts.outputs, count)
+    else:
+        family, why = _family(facts, count)
     if why:
         unknown.append(why)
-    size, layout, why = _size(facts)
+    found, layout, why = _size(facts, size)
     if why:
         unknown.append(why)
-    if not labels and family not in ("embedding", "ocr") and not unknown:
+    if not labels and family not in _NAMELESS and not unknown:
         unknown.append("the file names no labels: say them with `labels`")
-    return Told(family=family, size=size, layout=layout, labels=labels, unknown=tuple(unknown))
+    return Told(family=family, size=found, layout=layout, labels=labels, unknown=tuple(unknown))
 
 
 def _labels(metadata: Mapping[str, str]) -> tuple[tuple[str, ...], list[str]]:
@@ -189,7 +207,7 @@ def _fitting(shapes: Shapes, labels: int | None) -> list[str]:
     return maps if labels or ocr.mismatch(shapes) else [*maps, "ocr"]
 
 
-def _size(facts: Facts) -> tuple[tuple[int, int] | None, Layout, str]:
+def _size(facts: Facts, said: tuple[int, int] | None) -> tuple[tuple[int, int] | None, Layout, str]:
     """(width, height) and layout of the input, or why they cannot be told."""
     if len(facts.inputs) != 1:
         names = ", ".join(facts.inputs) or "none"
@@ -199,6 +217,10 @@ def _size(facts: Facts) -> tuple[tuple[int, int] | None, Layout, str]:
         return None, "nchw", f"its input takes no image of three colours: {described(facts.inputs)}"
     layout: Layout = "nchw" if shape[1] == 3 else "nhwc"
     height, width = shape[2:] if layout == "nchw" else shape[1:3]
+    if said is not None:
+        fits = all(isinstance(n, str) or n == m for n, m in zip((width, height), said, strict=True))
+        takes = f"its input takes {width} x {height}, not the {said[0]} x {said[1]} that is said"
+        return said, layout, "" if fits else takes
     if isinstance(height, int) and isinstance(width, int):
         return (width, height), layout, ""
     sides = _value(facts.metadata.get("imgsz", ""))

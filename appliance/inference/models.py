@@ -1,17 +1,21 @@
 """The models of the daemon: loaded when first asked for, then shared by all who use them."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import structlog
+from numpy.typing import NDArray
 
 from appliance.inference.catalog import ModelCard, ModelError, find
-from appliance.inference.families import ssd
+from appliance.inference.families.fitting import Fitted, Form, fit
+from appliance.inference.metadata import Facts
 from appliance.inference.providers import choose_provider
+from appliance.inference.resolution import Resolved, resolve
 from appliance.inference.session import Session
 from appliance.inference.store import Store, digest
 from blocks.data import Detections, Image
@@ -25,13 +29,13 @@ log = structlog.get_logger(__name__)
 class LoadedModel:
     """A detector on its provider. Threads may use it at the same time."""
 
-    card: ModelCard
+    resolved: Resolved
     session: Session
 
     @property
     def labels(self) -> tuple[str, ...]:
         """Names of the classes it knows."""
-        return self.card.labels
+        return self.resolved.labels
 
     @property
     def provider(self) -> str:
@@ -40,9 +44,23 @@ class LoadedModel:
 
     def detect(self, image: Image, confidence: float | None = None) -> Detections:
         """Boxes at least this sure (by default the card's own bar), in the frame's pixels."""
-        bar = self.card.confidence if confidence is None else confidence
-        outputs = self.session.run(ssd.prepare(image, self.card.input))
-        return ssd.decode(outputs, self.card, image, bar)
+        tensor, place = fit(image, self.resolved.form)
+        return self.decode(self.session.run(tensor), place, confidence)
+
+    def decode(
+        self, outputs: Mapping[str, NDArray[Any]], place: Fitted, confidence: float | None = None
+    ) -> Detections:
+        """The boxes in what the session gave for an image that lies in its input so."""
+        card = self.resolved.card
+        bar = card.confidence if confidence is None else confidence
+        found: Detections = self.resolved.family.decode(outputs, place, self.labels, bar)
+        return found
+
+    def detect_many(
+        self, images: Sequence[Image], confidence: float | None = None
+    ) -> list[Detections]:
+        """The same of several images."""
+        return [self.detect(image, confidence) for image in images]
 
 
 class Models:
@@ -87,26 +105,29 @@ class Models:
     def _load(self, card: ModelCard) -> LoadedModel:
         path = self._store.verified(card)
         sha256 = card.sha256 or digest(path)
-        choice = choose_provider(path, sha256, card.input.shape, self._store.probes)
+        if card.input.size is None:
+            raise ModelError(f"{card.name}: its card says no input size")
+        shape = card.input.form(Form(card.input.size)).shape
+        choice = choose_provider(path, sha256, shape, self._store.probes)
         session = _open(card, path, choice.provider, self._callers.get(card.name, 1))
+        resolved = _resolved(card, path, sha256, session)
         log.info("model loaded", model=card.name, provider=choice.provider, reason=choice.reason)
-        return LoadedModel(card, session)
+        return LoadedModel(resolved, session)
 
 
 def _open(card: ModelCard, path: Path, provider: str, callers: int) -> Session:
     try:
-        session = Session(path, provider, callers)
+        return Session(path, provider, callers)
     except Exception as error:
         raise ModelError(f"{card.name}: onnxruntime cannot load {path}: {error}") from error
-    fits = len(session.input_shape) == 4 and all(
-        isinstance(given, str) or given == wanted
-        for given, wanted in zip(session.input_shape, card.input.shape, strict=True)
-    )
-    problem = ssd.mismatch(card, session.output_shapes)
+
+
+def _resolved(card: ModelCard, path: Path, sha256: str, session: Session) -> Resolved:
     if session.input_type != INPUT_TYPE:
-        problem = f"it takes {session.input_type}, where images are given as {INPUT_TYPE}"
-    elif not fits:
-        problem = f"it takes {session.input_shape}, where the card's input is {card.input.shape}"
-    if problem:
-        raise ModelError(f"{card.name}: the model card does not fit {path}: {problem}")
-    return session
+        raise ModelError(
+            f"{card.name}: the model card does not fit {path}: it takes {session.input_type}, "
+            f"where images are given as {INPUT_TYPE}"
+        )
+    inputs = {"image": session.input_shape}
+    facts = Facts(inputs=inputs, outputs=session.output_shapes)
+    return resolve(card, path, sha256, facts)

@@ -6,8 +6,9 @@ from typing import NamedTuple
 import numpy as np
 from pydantic import Field
 
-from blocks.block import Host, Manifest, ModelName, block
+from blocks.block import Manifest, ModelName, block
 from blocks.data import Detections, Image
+from blocks.host import Host
 
 
 class ObjectDetectionManifest(Manifest):

@@ -9,8 +9,9 @@ import yaml
 
 from appliance.engine.plan import Plan, load_plan
 from appliance.engine.testing import frame
-from blocks.block import BlockType, Detector, Origin
+from blocks.block import BlockType, Origin
 from blocks.data import Detections, Image
+from blocks.host import Detector
 from blocks.loading import load_blocks
 
 BLOCKS = load_blocks()

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from appliance.inference.families import embedding
 from appliance.inference.families.fitting import Fitted, Form
 from appliance.inference.families.vectors import Shape, described
+from blocks.predictions import Anomaly
 
 Values = NDArray[np.float32]
 # Of a bank: 4 MB per 1000 features of 1024 numbers, and a product of that size for each patch.
@@ -34,24 +35,6 @@ QUANTILE = 0.99
 # What the core set is chosen from at most, so that choosing takes bounded time and memory.
 MOST_CANDIDATES = 50_000
 _AT_ONCE = 256
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Anomaly:
-    """How unlike the good ones a picture is.
-
-    `score` is a distance in 0..2, and `anomalous` says that it is above `threshold`. `distances`:
-    (h, w) float32 of the patches, (1, 1) where the picture is one embedding.
-    """
-
-    score: float
-    threshold: float
-    distances: Values
-
-    @property
-    def anomalous(self) -> bool:
-        """Whether it is farther away than good pictures are. A score that is no number is."""
-        return not self.score <= self.threshold
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,7 +7,6 @@ Machine Learning, 2006, section 4.3). Which of them it holds is told by their va
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -15,24 +14,11 @@ from numpy.typing import NDArray
 
 from appliance.inference.families.fitting import Fitted, Form
 from appliance.inference.families.vectors import Shape, described, length, rows
+from blocks.predictions import Classification
 
 Values = Literal["told", "probabilities", "logits"]
 # Models that keep 8 or 10 bits of a number (int8, bfloat16, half) give sums that are a little off.
 SUM_TOLERANCE = 0.02
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Classification:
-    """What an image shows.
-
-    `scores`: (C,) float32 in 0..1 of all labels, in their order. `class_id`: (K,) int64 of those
-    that are sure enough, the surest first; `confidence`: (K,) float32 and `label`: (K,) of them.
-    """
-
-    scores: NDArray[np.float32]
-    class_id: NDArray[np.int64]
-    confidence: NDArray[np.float32]
-    label: NDArray[np.str_]
 
 
 def form(size: tuple[int, int]) -> Form:

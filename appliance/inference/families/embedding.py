@@ -5,7 +5,6 @@ al., 2015): then the product of two vectors is the cosine of the angle between t
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,27 +13,9 @@ from numpy.typing import NDArray
 from appliance.inference.families import classification
 from appliance.inference.families.fitting import Fitted, Form
 from appliance.inference.families.vectors import Shape, described, length, rows
+from blocks.predictions import Embedding
 
 _NAMES = ("embed", "feature")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Embedding:
-    """`vector`: (D,) float32 of length 1, or all 0 where the model gave nothing of use."""
-
-    vector: NDArray[np.float32]
-
-    def similarity(self, other: "Embedding") -> float:
-        """The cosine of the angle between both: 1 the same, 0 nothing in common.
-
-        Raises:
-            ValueError: the vectors are not equally long.
-        """
-        if self.vector.shape != other.vector.shape:
-            raise ValueError(
-                f"vectors of {len(self.vector)} and {len(other.vector)} numbers are of two models"
-            )
-        return float(self.vector @ other.vector)
 
 
 def form(size: tuple[int, int]) -> Form:

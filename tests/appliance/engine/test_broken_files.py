@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from appliance.engine.errors import MOST_PROBLEMS, DefinitionError, InputError
 from appliance.engine.plan import load_plan
 from appliance.engine.testing import frame
-from blocks.block import Detector, Origin
+from blocks.block import Origin
+from blocks.host import Detector
 from tests.appliance.engine.generated_workflows import BLOCKS, files_of, text_of, workflows
 
 # Nothing of some kilobytes may keep a check busy for long; a machine may be slow.

@@ -11,7 +11,8 @@ from appliance.engine.plan import load_plan
 from appliance.engine.run import Run
 from appliance.engine.testing import frame
 from appliance.engine.turn import Turn
-from blocks.block import Detector, Origin
+from blocks.block import Origin
+from blocks.host import Detector
 from tests.appliance.engine.generated_workflows import (
     BLOCKS,
     NAIVE_BLOCKS,

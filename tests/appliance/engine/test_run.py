@@ -13,8 +13,9 @@ from appliance.engine.plan import Plan
 from appliance.engine.run import Run, no_time
 from appliance.engine.testing import EPOCH_S, frame
 from appliance.engine.turn import StepTime, Turn
-from blocks.block import Host, Origin
+from blocks.block import Origin
 from blocks.data import Frame, Moment
+from blocks.host import Host
 
 Planner = Callable[[str], Plan]
 Starter = Callable[..., Run]

@@ -12,8 +12,9 @@ from appliance.engine.run import Run, no_time
 from appliance.engine.shared import Shared
 from appliance.engine.state import Basis
 from appliance.engine.testing import EPOCH_S, FixedHost, frame
-from blocks.block import Host, Manifest, Origin, block
+from blocks.block import Manifest, Origin, block
 from blocks.data import Frame, Moment
+from blocks.host import Host
 
 Planner = Callable[[str], Plan]
 Starter = Callable[..., Run]

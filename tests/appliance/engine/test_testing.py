@@ -21,9 +21,10 @@ from appliance.engine.testing import (
     make,
     run_workflow,
 )
-from blocks.block import Detector, Host, Origin, ShapeManifest, block
+from blocks.block import Origin, ShapeManifest, block
 from blocks.data import Detections, Frame, Image, Moment
 from blocks.geometry import Polygon
+from blocks.host import Detector, Host
 from blocks.models.object_detection import ObjectDetection
 
 

@@ -10,8 +10,8 @@ from appliance.inference.catalog import ModelCard, ModelError, load_catalog, mod
 from appliance.inference.models import Models
 from appliance.inference.session import available_providers
 from appliance.inference.store import Store
-from blocks.block import Host
 from blocks.data import Detections, Image
+from blocks.host import Host
 
 # Of TensorProto.DataType.
 UINT8 = 2

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from blocks.block import Detector
 from blocks.data import Detections, Image
+from blocks.host import Detector
 from blocks.models.object_detection import ObjectDetection, ObjectDetectionManifest
 
 IMAGE = Image.from_bgr(np.zeros((10, 10, 3), np.uint8))

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from appliance.inference.families.anomaly import (
-    Anomaly,
     Bank,
     coreset,
     decode,
@@ -17,6 +16,7 @@ from appliance.inference.families.anomaly import (
     mismatch,
     nearest,
 )
+from blocks.predictions import Anomaly
 
 
 def angles(*degrees: float) -> np.ndarray:

@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from appliance.inference.families.embedding import Embedding, decode, form, mismatch, unit
+from appliance.inference.families.embedding import decode, form, mismatch, unit
+from blocks.predictions import Embedding
 
 
 def test_a_vector_gets_the_length_one() -> None:

@@ -1,0 +1,91 @@
+"""The families of models: each by its name, with what it gives and how it is read."""
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from appliance.inference.families import (
+    anomaly,
+    classification,
+    embedding,
+    ocr,
+    ocr_lines,
+    segmentation,
+    ssd,
+    yolo,
+    yolo_masks,
+    yolo_oriented,
+    yolo_pose,
+)
+from appliance.inference.families.fitting import Form
+from appliance.inference.families.vectors import Shape
+
+Task = Literal[
+    "boxes", "masks", "keypoints", "classes", "map", "text", "characters", "vector", "anomaly"
+]
+"""What a model gives: boxes, those with a mask or keypoints each, one row of scores, a class for
+each place, where text is, what it says, a vector, or a distance from good pictures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """How models of one kind take an image, and how their outputs are read.
+
+    `form(size)` is the usual form of the input, `size` being (width, height). `mismatch(shapes,
+    labels)` says why outputs of these shapes are none of this family, or nothing; `labels` is how
+    many there are, None if nobody knows. `decode(outputs, place, labels, confidence)` gives what
+    the task says; with boxes it also takes `overlap`.
+    """
+
+    name: str
+    task: Task
+    about: str
+    form: Callable[[tuple[int, int]], Form]
+    mismatch: Callable[[Mapping[str, Shape], int | None], str]
+    decode: Callable[..., Any]
+
+
+def _families() -> dict[str, Family]:
+    rows: list[tuple[str, Task, str, Any]] = [
+        ("ssd", "boxes", "SSD with boxes decoded in the graph", ssd),
+        ("yolo", "boxes", "YOLOv5, v8, v9, v10, v11, v12, with and without suppression", yolo),
+        ("yolo_masks", "masks", "YOLO-seg: boxes and masks", yolo_masks),
+        ("yolo_pose", "keypoints", "YOLO-pose: boxes and keypoints", yolo_pose),
+        ("yolo_oriented", "boxes", "YOLO-OBB: turned boxes", yolo_oriented),
+        ("classification", "classes", "a row of scores, one for each label", classification),
+        ("segmentation", "map", "a class for each place of the image", segmentation),
+        ("ocr", "text", "PP-OCR: where text is", ocr),
+        ("embedding", "vector", "a vector of what the image shows", embedding),
+        ("anomaly", "anomaly", "distance from good pictures, by their embeddings", anomaly),
+    ]
+    found = {
+        name: Family(name, task, about, module.form, module.mismatch, module.decode)
+        for name, task, about, module in rows
+    }
+    return found | {
+        "ocr_lines": Family(
+            "ocr_lines",
+            "characters",
+            "PP-OCR: what a line of text says",
+            ocr.form,
+            ocr_lines.recognition_mismatch,
+            ocr_lines.decode,
+        )
+    }
+
+
+FAMILIES: Mapping[str, Family] = _families()
+
+
+def family_of(name: str) -> Family:
+    """The family of that name.
+
+    Raises:
+        ValueError: there is none; the text names the nearest, or all.
+    """
+    if name in FAMILIES:
+        return FAMILIES[name]
+    close = difflib.get_close_matches(name, FAMILIES, 1)
+    hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(FAMILIES)}"
+    raise ValueError(f"there is no family {name!r} ({hint})")
