@@ -136,7 +136,7 @@ class Image:
         big_u = cv2.resize(u, (width, height), interpolation=cv2.INTER_NEAREST)
         big_v = cv2.resize(v, (width, height), interpolation=cv2.INTER_NEAREST)
         merged = cv2.merge([y, big_u, big_v])
-        transform = _yuv_to_rgb(self.matrix, full_range=self.full_range)
+        transform = yuv_to_rgb(self.matrix, full_range=self.full_range)
         if order == "bgr":
             transform = transform[::-1].copy()
         return np.asarray(cv2.transform(merged, transform), np.uint8)
@@ -165,7 +165,7 @@ def _span(low: float, high: float, size: int) -> tuple[float, float]:
     return float(start), float(min(max(np.ceil(high), start + 1), size))
 
 
-def _yuv_to_rgb(matrix: Matrix, *, full_range: bool) -> NDArray[np.float32]:
+def yuv_to_rgb(matrix: Matrix, *, full_range: bool) -> NDArray[np.float32]:
     """The (3, 4) affine map from 8-bit YUV to RGB of ITU-R BT.601 or BT.709."""
     red, blue = _WEIGHTS[matrix]
     green = 1.0 - red - blue

@@ -1,5 +1,7 @@
 """An image as the tensor a model takes, and the way back from the model's pixels to the frame's."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -7,10 +9,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from blocks.data import Image
+from blocks.data import Image, yuv_to_rgb
 
 Layout = Literal["nchw", "nhwc"]
 Values = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,103 @@ def fit(image: Image, form: Form) -> tuple[Values, Fitted]:
     return tensor, place
 
 
+class Canvas:
+    """The input of a model that takes pixels as they are, drawn again for each image.
+
+    All that is needed meanwhile is kept, too: memory that is new for each image would have to be
+    cleared by the system each time. One thread at a time may draw and use what was drawn.
+    """
+
+    def __init__(self, form: Form) -> None:
+        width, height = form.size
+        self._form = form
+        self._tensor = np.full((1, height, width, 3), form.padding, np.uint8)
+        self._area = (0, 0, width, height)
+        self._brush = _Brush(width, height)
+
+    def draw(self, image: Image) -> tuple[Bytes, Fitted]:
+        """(1, height, width, 3), red first, good until the next is drawn; and where it lies.
+
+        The pixels are those of `Image.rgb`, resized from the decoder's planes right into place.
+        """
+        place = _place(image, self._form)
+        if self._form.fit == "crop":
+            np.copyto(self._tensor[0], _pixels(image, self._form, place))
+            return self._tensor, place
+        left, top, width, height = area = _area(image, self._form, place)
+        if area != self._area:
+            self._tensor.fill(self._form.padding)
+            self._area, self._brush = area, _Brush(width, height)
+        self._brush.draw(image, self._tensor[0, top : top + height, left : left + width])
+        return self._tensor, place
+
+
+class Canvases:
+    """Canvases of one form for threads that draw at the same time: as many as there were at once.
+
+    There is no lock: taking one from a list, or putting one there, is a single step of Python.
+    """
+
+    def __init__(self, form: Form) -> None:
+        self._form = form
+        self._free: list[Canvas] = []
+
+    @contextmanager
+    def one(self) -> Iterator[Canvas]:
+        """A canvas that nobody else has until the end of the block."""
+        try:
+            canvas = self._free.pop()
+        except IndexError:
+            canvas = Canvas(self._form)
+        try:
+            yield canvas
+        finally:
+            self._free.append(canvas)
+
+
+def pixels(image: Image, form: Form) -> tuple[Bytes, Fitted]:
+    """What a canvas gives, in an array of its own: (1, height, width, 3), red first."""
+    return Canvas(form).draw(image)
+
+
+class _Brush:
+    """Draws images at one size, by the same steps as `Image.rgb`, in memory it keeps."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self._size, self._half = (width, height), ((width + 1) // 2, (height + 1) // 2)
+        self._even = width % 2 == 0 and height % 2 == 0
+        self._colours = np.empty((height, width, 3), np.uint8)
+        (half_width, half_height), luma = self._half, width * height
+        # The planes one behind the other, as OpenCV converts them: Y, U, V.
+        self._planes = np.empty(luma + 2 * half_width * half_height, np.uint8)
+        self._y = self._planes[:luma].reshape(height, width)
+        self._u, self._v = self._planes[luma:].reshape(2, half_height, half_width)
+        self._wide: tuple[Bytes, Bytes] | None = None
+
+    def draw(self, image: Image, target: Bytes) -> None:
+        """The whole image into (height, width, 3), red first; its rows may lie apart."""
+        if image.pixel_format == "bgr24":
+            cv2.resize(image.planes[0], self._size, dst=self._colours)
+            cv2.cvtColor(self._colours, cv2.COLOR_BGR2RGB, dst=target)
+            return
+        y, u, v = image.planes
+        cv2.resize(y, self._size, dst=self._y)
+        cv2.resize(u, self._half, dst=self._u)
+        cv2.resize(v, self._half, dst=self._v)
+        if image.matrix == "bt601" and not image.full_range and self._even:
+            i420 = self._planes.reshape(self._size[1] * 3 // 2, self._size[0])
+            cv2.cvtColor(i420, cv2.COLOR_YUV2RGB_I420, dst=target)
+            return
+        if self._wide is None:
+            self._wide = (np.empty_like(self._y), np.empty_like(self._y))
+        wide_u, wide_v = self._wide
+        cv2.resize(self._u, self._size, dst=wide_u, interpolation=cv2.INTER_NEAREST)
+        cv2.resize(self._v, self._size, dst=wide_v, interpolation=cv2.INTER_NEAREST)
+        cv2.merge([self._y, wide_u, wide_v], dst=self._colours)
+        transform = yuv_to_rgb(image.matrix, full_range=image.full_range)
+        cv2.transform(self._colours, transform, dst=target)
+
+
 def _place(image: Image, form: Form) -> Fitted:
     wide, high = form.size[0] / image.width, form.size[1] / image.height
     if form.fit == "stretch":
@@ -91,15 +191,22 @@ def _place(image: Image, form: Form) -> Fitted:
     return Fitted(image, (factor, factor), (float(left), float(top)), form.size)
 
 
+def _area(image: Image, form: Form, place: Fitted) -> tuple[int, int, int, int]:
+    """Where the whole image lies in the input: left, top, width, height."""
+    if form.fit == "stretch":
+        return (0, 0, *form.size)
+    (across, down), (left, top) = place.factor, place.shift
+    width, height = max(1, round(image.width * across)), max(1, round(image.height * down))
+    return int(left), int(top), width, height
+
+
 def _pixels(image: Image, form: Form, place: Fitted) -> NDArray[np.uint8]:
     """The pixels (height, width, 3), red first."""
     width, height = form.size
     if form.fit == "stretch":
         return image.rgb(width, height)
-    scaled = image.rgb(
-        max(1, round(image.width * place.factor[0])), max(1, round(image.height * place.factor[1]))
-    )
-    left, top = int(place.shift[0]), int(place.shift[1])
+    left, top, *scaled_size = _area(image, form, place)
+    scaled = image.rgb(*scaled_size)
     if form.fit == "crop":
         return scaled[-top : height - top, -left : width - left]
     right, bottom = width - left - scaled.shape[1], height - top - scaled.shape[0]

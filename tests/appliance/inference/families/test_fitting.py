@@ -1,10 +1,12 @@
 """Images in a model's input, and the way back."""
 
+import itertools
+
 import numpy as np
 import pytest
 
-from appliance.inference.families.fitting import Fitted, Form, fit
-from blocks.data import Image
+from appliance.inference.families.fitting import Canvas, Canvases, Fitted, Form, fit, pixels
+from blocks.data import Image, Matrix
 
 WIDE = np.zeros((40, 80, 3), np.uint8)
 WIDE[:, :40] = (255, 0, 0)  # blue on the left, in OpenCV's order
@@ -61,3 +63,75 @@ def test_a_box_goes_there_and_back(how: str, size: tuple[int, int]) -> None:
 def test_boxes_are_cut_at_the_edges_of_the_image() -> None:
     _, place = fit(Image.from_bgr(WIDE), Form((40, 40), fit="letterbox"))
     assert place.boxes(np.array([[-5.0, 0.0, 60.0, 40.0]], np.float32)).tolist() == [[0, 0, 80, 40]]
+
+
+RAW = {"mean": (0.0,) * 3, "std": (1.0,) * 3}
+FITS = ("stretch", "letterbox", "corner", "crop")
+
+
+def picture(width: int, height: int, matrix: Matrix | None, *, full_range: bool = False) -> Image:
+    """Noise: of planes as a decoder gives them, or in OpenCV's order of colours."""
+    noise = np.random.default_rng(seed=width)
+
+    def plane(*shape: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+        return noise.integers(0, 256, shape, np.uint8)
+
+    if matrix is None:
+        return Image.from_bgr(plane(height, width, 3))
+    half = ((height + 1) // 2, (width + 1) // 2)
+    planes = (plane(height, width), plane(*half), plane(*half))
+    return Image(planes, "yuv420p", matrix=matrix, full_range=full_range)
+
+
+PICTURES = [
+    picture(128, 72, None),
+    picture(128, 72, "bt601"),
+    picture(72, 128, "bt709"),
+    picture(96, 72, "bt601", full_range=True),
+    picture(45, 81, "bt601"),
+    picture(3, 400, "bt709"),
+]
+
+
+@pytest.mark.parametrize("how", FITS)
+@pytest.mark.parametrize("size", [(64, 64), (61, 35)])
+def test_pixels_are_those_of_the_tensor_of_numbers(how: str, size: tuple[int, int]) -> None:
+    form = Form(size, layout="nhwc", fit=how, **RAW)  # type: ignore[arg-type]  # one of its words
+    for image in PICTURES:
+        expected, place = fit(image, form)
+        drawn, same_place = pixels(image, form)
+        assert drawn.dtype == np.uint8
+        assert np.array_equal(drawn, expected)
+        assert same_place == place
+
+
+def test_a_canvas_shows_nothing_of_the_image_before() -> None:
+    form = Form((64, 64), fit="letterbox")
+    canvas = Canvas(form)
+    for first, second in itertools.permutations(PICTURES, 2):
+        canvas.draw(first)
+        drawn, _ = canvas.draw(second)
+        assert np.array_equal(drawn, pixels(second, form)[0])
+
+
+def test_a_canvas_draws_into_the_same_memory_again() -> None:
+    canvas = Canvas(Form((64, 64), fit="letterbox"))
+    first, _ = canvas.draw(PICTURES[0])
+    second, _ = canvas.draw(PICTURES[1])
+    assert np.shares_memory(first, second)
+
+
+def test_two_at_a_time_have_a_canvas_each_and_later_ones_take_theirs() -> None:
+    canvases = Canvases(Form((64, 64)))
+    with canvases.one() as one, canvases.one() as other:
+        assert one is not other
+    with canvases.one() as again, canvases.one() as as_well:
+        assert {again, as_well} == {one, other}
+
+
+def test_a_canvas_comes_back_from_who_failed() -> None:
+    canvases = Canvases(Form((64, 64)))
+    with pytest.raises(ZeroDivisionError), canvases.one() as one:
+        raise ZeroDivisionError
+    with canvases.one() as again:
+        assert again is one
