@@ -69,15 +69,17 @@ class Fitted:
 def fit(image: Image, form: Form) -> tuple[Values, Fitted]:
     """The tensor of one image, of `form.shape`, and where the image lies in it."""
     place = _place(image, form)
-    pixels = _pixels(image, form, place)
+    drawn = _pixels(image, form, place)
     if form.colours == "bgr":
-        pixels = pixels[..., ::-1]
+        drawn = drawn[..., ::-1]
     tensor = np.empty(form.shape, np.float32)
-    colours_last = tensor[0].transpose(1, 2, 0) if form.layout == "nchw" else tensor[0]
-    factor = 1 / np.asarray(form.std, np.float32)
-    np.multiply(pixels, factor, out=colours_last)
-    if any(form.mean):
-        colours_last -= np.asarray(form.mean, np.float32) * factor
+    planes = tensor[0] if form.layout == "nchw" else tensor[0].transpose(2, 0, 1)
+    # Colour by colour: NumPy is several times as fast as with three factors side by side.
+    for i, plane in enumerate(planes):
+        factor = np.float32(1) / np.float32(form.std[i])
+        np.multiply(drawn[..., i], factor, out=plane)
+        if form.mean[i]:
+            plane -= np.float32(form.mean[i]) * factor
     return tensor, place
 
 
