@@ -21,13 +21,13 @@ from benchmarks.harness import MISSED, RESULTS
 from benchmarks.machine import ROOT, Load, SystemMeter, package_versions, this_code, this_machine
 from benchmarks.report import Measurement, write_json
 from benchmarks.samples import Goal, Round, Rounds, Values
-from benchmarks.video_cell import DAEMON, MAX_LATENCY_S, Cell, arguments
+from benchmarks.video_cell import BARE, DAEMON, MAX_LATENCY_S, Cell, arguments
 from benchmarks.video_clips import KEY_EVERY, RATE, Format, clip_of
 from benchmarks.video_scenarios import GOALS, NEEDED_CLIPS, SCENARIOS, UNITS
 from benchmarks.video_site import MODEL, STATE_DIR
 from benchmarks.video_table import head_of, table_of, verdict_lines
 
-ABOUT = "cameras through the daemon, against its limit and against two plain programs"
+ABOUT = "cameras through the daemon, against its limit and against plain programs"
 FULL = (1, 2, 4, 8, 16)
 SOME = (1, 4)
 LONGEST_S = 300.0
@@ -66,7 +66,8 @@ def cells(counts: Sequence[int], seconds: float, settle_s: float, *, quick: bool
         return Cell(design, cameras, wanted, seconds, settle_s)
 
     usual = Format()
-    found = [cell(design, n, usual) for n in FULL if n in counts for design in DAEMON]
+    both = (*DAEMON, BARE)
+    found = [cell(design, n, usual) for n in FULL if n in counts for design in both]
     if not quick:
         others = [Format("h264", 1080), Format("h265", 720), Format("h265", 1080)]
         found += [cell("daemon", n, other) for other in others for n in SOME if n in counts]

@@ -1,4 +1,4 @@
-"""The two programs that one would write without the daemon, on the same clips at the same pace.
+"""Two programs that one would write without the daemon, on the same clips at the same pace.
 
 Neither counts, keeps accounts nor stores anything: they detect and track.
 """
@@ -58,14 +58,15 @@ class Watcher:
         self.tracker.run(frame, self.model.detect(image, CONFIDENCE))
         self.done.append((time.monotonic(), due_s))
 
-    def ages_ms(self, since_s: float, until_s: float) -> list[float]:
-        """Of the frames that were done in a span."""
-        return [(at - due) * 1000 for at, due in self.done if since_s <= at < until_s]
+
+def ages_ms(done: list[tuple[float, float]], since_s: float, until_s: float) -> list[float]:
+    """Of the frames, (done, due), that were done in a span."""
+    return [(at - due) * 1000 for at, due in done if since_s <= at < until_s]
 
 
 def loop_of_opencv(clip: Path, cameras: int, settle_s: float, seconds: float) -> Found:
     """A thread for each camera grabs and retrieves into one queue of 64; one loop detects."""
-    model = _model(cameras=1)
+    model = model_for(cameras=1)
     watchers = [Watcher(model) for _ in range(cameras)]
     frames: queue.Queue[tuple[int, float, int, NDArray[Any]]] = queue.Queue(QUEUE)
     stop = threading.Event()
@@ -94,16 +95,17 @@ def loop_of_opencv(clip: Path, cameras: int, settle_s: float, seconds: float) ->
 
     threads = [threading.Thread(target=read, args=(n,)) for n in range(cameras)]
     threads.append(threading.Thread(target=detect))
-    return _measured(threads, stop, watchers, settle_s, seconds)
+    return span_of(threads, stop, lambda: [each.done for each in watchers], settle_s, seconds)
 
 
-def _measured(
+def span_of(
     threads: list[threading.Thread],
     stop: threading.Event,
-    watchers: list[Watcher],
+    done: Callable[[], list[list[tuple[float, float]]]],
     settle_s: float,
     seconds: float,
 ) -> Found:
+    """Run threads; of a span of that time, what `done` says of each camera: (done, due)."""
     for thread in threads:
         thread.start()
     time.sleep(settle_s)
@@ -114,7 +116,7 @@ def _measured(
     stop.set()
     for thread in threads:
         thread.join()
-    ages = [watcher.ages_ms(before.wall_s, now.wall_s) for watcher in watchers]
+    ages = [ages_ms(camera, before.wall_s, now.wall_s) for camera in done()]
     use = now.since(before)
     return Found([len(lane) / use.wall_s for lane in ages], ages, use, memory)
 
@@ -179,7 +181,8 @@ def _one_camera(
             watcher.look(due_s, number, pixels)
 
 
-def _model(cameras: int) -> LoadedModel:
+def model_for(cameras: int) -> LoadedModel:
+    """The detector, for so many callers."""
     cards = model_cards(load_catalog())
     return Models(Store(STATE_DIR), cards, {MODEL: cameras}).detector(MODEL)
 
@@ -187,14 +190,14 @@ def _model(cameras: int) -> LoadedModel:
 def _main(clip: str) -> None:
     """Run one camera until a line with a span comes; print the ages of that span."""
     set_up_logging("console", "ERROR")
-    watcher, stop = Watcher(_model(cameras=1)), threading.Event()
+    watcher, stop = Watcher(model_for(cameras=1)), threading.Event()
     ready = lambda: print("ready", flush=True)  # noqa: E731 - one word to the parent
     thread = threading.Thread(target=_one_camera, args=(clip, stop, watcher, ready))
     thread.start()
     since_s, until_s = json.loads(sys.stdin.readline())
     stop.set()
     thread.join()
-    print(json.dumps(watcher.ages_ms(since_s, until_s)))
+    print(json.dumps(ages_ms(watcher.done, since_s, until_s)))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ from typing import Any
 
 from appliance.observe.log import set_up_logging
 from appliance.observe.processor import core_count
-from benchmarks.video_baselines import loop_of_opencv, process_for_each
+from benchmarks.video_bare import bare
+from benchmarks.video_baselines import Found, loop_of_opencv, model_for, process_for_each
 from benchmarks.video_blocks import DETECTING
 from benchmarks.video_clips import RATE, Format, clip_of
 from benchmarks.video_costs import Costs, measure
@@ -23,7 +24,8 @@ from benchmarks.video_site import STATE_DIR, Site, Span, counting, looped
 # The daemon with the whole workflow that counts people, and with one that only detects them: what
 # else a workflow computes is no part of L.
 DAEMON = ("daemon", "detector")
-DESIGNS = (*DAEMON, "opencv loop", "process each")
+BARE = "bare"
+DESIGNS = (*DAEMON, BARE, "opencv loop", "process each")
 MAX_LATENCY_S = 0.5
 
 
@@ -105,9 +107,29 @@ def _figures(span: Span, costs: Costs, rss: float) -> dict[str, float]:
     }
 
 
+def _bare(cell: Cell, clip: Path) -> tuple[Found, dict[str, float]]:
+    """The bare program, and its part of the limit."""
+    callers = min(cell.cameras, core_count())
+    model = model_for(callers)
+    measured = [measure(model, clip, callers)]
+    found = bare(clip, model, callers, cell.cameras, settle_s=cell.settle_s, seconds=cell.seconds)
+    measured.append(measure(model, clip, callers))
+    costs, sent = Costs.of(measured), float(RATE * cell.cameras)
+    # It decodes all that is sent.
+    limit = costs.limit(found.use.cores, sent, costs.decoding(sent, sent))
+    own = {"d": costs.decode, "key": costs.key, "c": costs.inference, "o": costs.around}
+    return found, own | {"limit": limit, "efficiency": sum(found.rates) / limit if limit else 0.0}
+
+
 def _baseline(cell: Cell, clip: Path) -> dict[str, Any]:
+    if cell.design == BARE:
+        found, more = _bare(cell, clip)
+        return _told(found, more)
     run = loop_of_opencv if cell.design == "opencv loop" else process_for_each
-    found = run(clip, cell.cameras, cell.settle_s, cell.seconds)
+    return _told(run(clip, cell.cameras, cell.settle_s, cell.seconds), {})
+
+
+def _told(found: Found, more: dict[str, float]) -> dict[str, Any]:
     results = sum(found.rates)
     ages = [age for lane in found.ages_ms for age in lane]
     values = {
@@ -123,7 +145,7 @@ def _baseline(cell: Cell, clip: Path) -> dict[str, Any]:
         "k": found.use.cores,
         "idle": found.use.idle,
     }
-    return {"values": values, "told": ""}
+    return {"values": values | more, "told": ""}
 
 
 def arguments(cell: Cell) -> str:

@@ -80,6 +80,7 @@ def test_the_matrix_is_whole_for_720p_h264() -> None:
     assert counts == {
         ("daemon", "720p h264"): 5,
         ("detector", "720p h264"): 5,
+        ("bare", "720p h264"): 5,
         ("daemon", "1080p h264"): 3,
         ("daemon", "720p h265"): 2,
         ("daemon", "1080p h265"): 3,
@@ -138,5 +139,5 @@ def test_it_runs() -> None:
     command = [sys.executable, "-m", "benchmarks.video", "--quick", "--only", "1 x 720p"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    for design in ("daemon", "detector", "opencv loop", "process each"):
+    for design in ("daemon", "detector", "bare", "opencv loop", "process each"):
         assert f"\n{design}, 1 x 720p h264  " in done.stdout
