@@ -2,12 +2,16 @@
 
 import base64
 import itertools
+import socket
 import socketserver
+import ssl
 import statistics
 import struct
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -53,6 +57,7 @@ class Camera(socketserver.ThreadingTCPServer):
     def __init__(self, clip: Path) -> None:
         super().__init__(("127.0.0.1", 0), Conversation)
         self.frozen = False
+        self.tls: ssl.SSLContext | None = None
         self.step_s = 0.0
         self.closing = threading.Event()
         self.transports: list[str] = []
@@ -70,9 +75,17 @@ class Camera(socketserver.ThreadingTCPServer):
                 if packet.size
             ]
 
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """A connection, through TLS where it has that."""
+        connection, address = super().get_request()
+        if self.tls is not None:
+            connection = self.tls.wrap_socket(connection, server_side=True)
+        return connection, address
+
     @property
     def address(self) -> str:
-        return f"rtsp://admin:secret@127.0.0.1:{self.server_address[1]}/ch1"
+        scheme = "rtsp" if self.tls is None else "rtsps"
+        return f"{scheme}://admin:secret@127.0.0.1:{self.server_address[1]}/ch1"
 
     @property
     def shown(self) -> str:
@@ -120,6 +133,28 @@ class Conversation(socketserver.StreamRequestHandler):
 
 
 @pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A key and a certificate that nobody else vouches for, as cameras have them."""
+    file = tmp_path / "camera.pem"
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "1",
+        "-subj",
+        "/CN=camera",
+    ]
+    command += ["-keyout", str(file), "-out", str(tmp_path / "certificate.pem")]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    file.write_text(file.read_text() + (tmp_path / "certificate.pem").read_text())
+    return file
+
+
+@pytest.fixture
 def camera(clip: Path) -> Iterator[Camera]:
     with Camera(clip) as server:
         arguments = {"poll_interval": 0.02}
@@ -163,6 +198,17 @@ def test_frames_of_a_camera_come_in_order_until_it_hangs_up(
     assert all(later.at_s > earlier.at_s for earlier, later in itertools.pairwise(frames))
     assert max(frame.captured_at for frame in frames) <= clock.now() + 0.001 * len(frames)
     assert said == f"{camera.shown}: the stream ended; the camera closed it"
+
+
+def test_a_camera_is_watched_through_tls(
+    camera: Camera, clock: Clock, number_of: NumberOf, certificate: Path
+) -> None:
+    camera.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    camera.tls.load_cert_chain(certificate)
+    items, said = read_until_error(camera.address, clock)
+    assert [number_of(i.image) for i in items if isinstance(i, Frame)] == list(range(24))
+    assert camera.transports[0].startswith("RTP/AVP/TCP")
+    assert said.startswith("rtsps://admin:***@127.0.0.1:")
 
 
 def test_frames_of_a_camera_stand_at_the_times_of_its_stamps(
