@@ -3,7 +3,6 @@
 import random
 import socket
 import threading
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -27,14 +26,16 @@ from appliance.engine.shared import Shared
 from appliance.engine.turn import Turn
 from appliance.explain import Watched, answered
 from appliance.inference.catalog import load_catalog, model_cards
+from appliance.inference.loading import Patience
 from appliance.inference.models import Models
 from appliance.inference.store import Store
 from appliance.observe.buckets import Buckets
 from appliance.observe.history import History
 from appliance.observe.processor import core_count
-from appliance.pipelines.lane import Lane, LaneName, Terms
+from appliance.pipelines.lane import Lane, LaneName
 from appliance.pipelines.permits import Permits
 from appliance.pipelines.source_time import SourceTime
+from appliance.pipelines.terms import Deadline, Terms
 from appliance.settings import MotionGateSettings, Settings
 from appliance.supervisor import Supervisor, Task
 from appliance.video.admission import Admission
@@ -47,7 +48,6 @@ from appliance.video.source import Opened, SourceOptions
 from appliance.video.steering import Steering
 from blocks.block import Origin
 from blocks.data import Image
-from blocks.host import Host
 
 log = structlog.get_logger(__name__)
 
@@ -97,8 +97,11 @@ class Daemon:
         self._pace = pace
         self._restarts = restarts
         self._supervisor = Supervisor(clock)
-        cards, callers = model_cards(load_catalog()), model_callers(settings, plans)
-        self._models = models or Models(Store(settings.state_dir), cards, callers)
+        # For what runs once, and for which no stop waits.
+        self._aside = partial(self._supervisor.start, restart=False, rank=CAMERAS, patience_s=0.0)
+        self._models = models or Models(
+            Store(settings.state_dir), model_cards(load_catalog()), clock=clock, unloads=True
+        )
         self._began_s = clock.monotonic()
         self._turns = DecodeTurns(core_count())
         self._cameras = {name: self._camera(name) for name in settings.cameras}
@@ -106,7 +109,8 @@ class Daemon:
         self._lane_tasks: list[Task] = []
         self._hanging: list[str] = []
         self._history = History()
-        self._host = _Lent(self._models, self._permits)
+        self._deadline = Deadline()
+        self._lending = self._models.lend(Patience(self._permits.waiting, self._deadline.until))
         self._steering = Steering(self._cameras.values(), clock, core_count(), self._sample)
         # Before the outbox is opened, so that a workflow that cannot start leaves no lock behind.
         runs = list(self._runs(plans, pictures=pictures))
@@ -117,6 +121,7 @@ class Daemon:
     def start(self, opened: Mapping[str, Opened] | None = None) -> None:
         """Start every thread. A camera whose source is given is open already: it is ours now."""
         start = self._supervisor.start
+        self._lending.begin(self._aside)
         start("outbox", self._outbox.writer, rank=WRITER)
         for name, delivery in self._deliveries.items():
             start(f"delivery:{name}", delivery.deliver, rank=DELIVERIES)
@@ -179,6 +184,7 @@ class Daemon:
 
     def stop(self, timeout_s: float) -> None:
         """End every thread, cameras first and the outbox last; what can be delivered is."""
+        self._lending.stop()
         self._hanging = self._supervisor.stop(timeout_s)
         for lane in self.lanes:
             lane.close()
@@ -206,7 +212,7 @@ class Daemon:
                 "last_error": self._outbox.last_error,
             },
             "connections": self._connections(),
-            "models": self._models.providers,
+            "models": self._models.status(),
             "short": self._steering.short,
         }
 
@@ -252,7 +258,8 @@ class Daemon:
             for camera in pipeline.cameras:
                 origin = Origin(plan.name, name, camera, "")
                 timer = self._clock.monotonic
-                run = plan.start(pipeline.inputs, self._host, origin, timer, taken, shared=shared)
+                host = self._lending.host()
+                run = plan.start(pipeline.inputs, host, origin, timer, taken, shared=shared)
                 found.append((name, camera, run))
         return found
 
@@ -261,7 +268,7 @@ class Daemon:
         if not plan.shared:
             return None
         inputs, origin = self._settings.pipelines[name].inputs, Origin(plan.name, name, "*", "")
-        return plan.share(inputs, self._host, origin, threading.Lock())
+        return plan.share(inputs, self._lending.host(), origin, threading.Lock())
 
     def _camera(self, name: str) -> Camera:
         given = self._settings.cameras[name]
@@ -282,7 +289,7 @@ class Daemon:
             self._pace,
             options=options,
             chance=random.random,
-            start=partial(self._supervisor.start, restart=False, rank=CAMERAS, patience_s=0.0),
+            start=self._aside,
             turns=self._turns,
             busy=lambda: self._permits.all_held,
         )
@@ -294,7 +301,7 @@ class Daemon:
         self._cameras[camera].watch(mailbox, given.priority, given.max_latency_s)
         name = LaneName(pipeline, camera, socket.gethostname())
         time = SourceTime(self._clock, passes=self._pace is not Pace.FAST)
-        terms = Terms(self._permits, given.max_latency_s, given.priority)
+        terms = Terms(self._permits, given.max_latency_s, given.priority, self._deadline)
         return Lane(name, run, mailbox, self._outbox, time, terms, on_turn)
 
     def _used_connections(self, plans: Mapping[str, Plan]) -> Sequence[str]:
@@ -336,24 +343,6 @@ def is_picture(annotation: Any) -> bool:
     """Whether values of this type are pictures, or many of them."""
     parts = [part for part in get_args(annotation) if part not in (Ellipsis, NoneType)]
     return annotation is Image or (bool(parts) and all(map(is_picture, parts)))
-
-
-def model_callers(settings: Settings, plans: Mapping[str, Plan]) -> Mapping[str, int]:
-    """How many lanes use each model."""
-    callers: Counter[str] = Counter()
-    for name, plan in plans.items():
-        pipeline = settings.pipelines[name]
-        models = {need.name for need in plan.needs(pipeline.inputs) if need.kind == "model"}
-        callers.update(dict.fromkeys(models, len(pipeline.cameras)))
-    return callers
-
-
-class _Lent:
-    """What blocks are lent: the models, and their lane's permit to give back for a while."""
-
-    def __init__(self, models: Host, permits: Permits) -> None:
-        self.detector = models.detector
-        self.waiting = permits.waiting
 
 
 def _gate(given: MotionGateSettings | None) -> MotionGate | None:

@@ -184,7 +184,7 @@ def _one_camera(
 def model_for(cameras: int) -> LoadedModel:
     """The detector, for so many callers."""
     cards = model_cards(load_catalog())
-    return Models(Store(STATE_DIR), cards, {MODEL: cameras}).detector(MODEL)
+    return Models(Store(STATE_DIR), cards, {MODEL: cameras}).detector(MODEL).loaded
 
 
 def _main(clip: str) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 
 import av
 
-from appliance.inference.families.fitting import fit
 from appliance.inference.models import LoadedModel
 from appliance.video.planes import image_of
 from benchmarks.video_clips import KEY_EVERY
@@ -68,14 +67,13 @@ def measure(model: LoadedModel, clip: Path, callers: int) -> Costs:
 
 def _measured(model: LoadedModel, clip: Path, callers: int) -> Costs:
     images = _images(clip, _IMAGES)
-    form = model.resolved.form
-    tensor, _ = fit(images[0], form)
+    tensor, _ = model.fit(images[0])
     outputs = model.session.run(tensor)
     inference = _in_parallel(lambda: model.session.run(tensor), callers)
     began_s = time.thread_time()
     # Not the first picture: what it was converted to is kept with it.
     for image in images[1:]:
-        model.decode(outputs, fit(image, form)[1], CONFIDENCE)
+        model.decode(outputs, model.fit(image)[1], CONFIDENCE)
     around = (time.thread_time() - began_s) / (len(images) - 1) * 1000
     return Costs(
         decode_cost(clip, 2 * KEY_EVERY, lambda _packet: True),

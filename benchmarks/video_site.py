@@ -13,7 +13,7 @@ from typing import Any, Self
 import yaml
 
 from appliance.clock import SystemClock
-from appliance.daemon import STOP_S, Daemon, model_callers
+from appliance.daemon import STOP_S, Daemon
 from appliance.inference.catalog import load_catalog, model_cards
 from appliance.inference.models import LoadedModel, Models
 from appliance.inference.store import Store
@@ -105,7 +105,7 @@ class Site(AbstractContextManager["Site"]):
         file.write_text(yaml.safe_dump(document), "utf-8")
         settings, cards = read_settings(file, folder), model_cards(load_catalog())
         plans = plan_pipelines(settings, load_blocks() | blocks_of_bench(), cards)
-        self._models = Models(Store(folder), cards, model_callers(settings, plans))
+        self._models = Models(Store(folder), cards)
         self.daemon = Daemon(settings, plans, SystemClock(), models=self._models)
         cameras = list(self.daemon._cameras.values())  # noqa: SLF001 - to begin one after another
         for number, camera in enumerate(cameras):
@@ -131,7 +131,7 @@ class Site(AbstractContextManager["Site"]):
     @property
     def model(self) -> LoadedModel:
         """The detector that all lanes share."""
-        return self._models.detector(MODEL)
+        return self._models.detector(MODEL).loaded
 
     def watch(self, seconds: float, meanwhile: Callable[[], None] = lambda: None) -> Span:
         """What happens from now on for some seconds, the machine's load included."""

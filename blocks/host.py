@@ -11,6 +11,10 @@ Gives = Literal["boxes", "masks", "keypoints"]
 """What a detector must give: boxes alone, or boxes and a mask, or keypoints, for each."""
 
 
+class LateError(TimeoutError):
+    """The answer of a model would have come too late for the frame, and was not computed."""
+
+
 class Lent(Protocol):
     """A model that is lent. Threads may use it at the same time.
 

@@ -1,73 +1,36 @@
-"""The models of the daemon: loaded when first asked for, then shared by all who use them."""
+"""The models of the daemon, lent by name: each file is loaded once, for all who use it."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import structlog
-from numpy.typing import NDArray
-
+from appliance.clock import Clock, SystemClock
 from appliance.inference.catalog import ModelCard, ModelError, find
-from appliance.inference.families.fitting import Fitted, Form, fit
-from appliance.inference.metadata import Facts
-from appliance.inference.providers import choose_provider
+from appliance.inference.hosting import LendingHost
+from appliance.inference.lending import LoadedModel
+from appliance.inference.loading import Patience, SharedSession, Start
+from appliance.inference.metadata import read
+from appliance.inference.opening import Opener, streams_for
 from appliance.inference.resolution import Resolved, resolve
-from appliance.inference.session import Session
 from appliance.inference.store import Store, digest
-from blocks.data import Detections, Image
 
-INPUT_TYPE = "tensor(float)"
+__all__ = ["Lending", "LoadedModel", "Models"]
 
-log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class LoadedModel:
-    """A detector on its provider. Threads may use it at the same time."""
-
-    resolved: Resolved
-    session: Session
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Names of the classes it knows."""
-        return self.resolved.labels
-
-    @property
-    def provider(self) -> str:
-        """What of onnxruntime runs it."""
-        return self.session.provider
-
-    def detect(self, image: Image, confidence: float | None = None) -> Detections:
-        """Boxes at least this sure (by default the card's own bar), in the frame's pixels."""
-        tensor, place = fit(image, self.resolved.form)
-        return self.decode(self.session.run(tensor), place, confidence)
-
-    def decode(
-        self, outputs: Mapping[str, NDArray[Any]], place: Fitted, confidence: float | None = None
-    ) -> Detections:
-        """The boxes in what the session gave for an image that lies in its input so."""
-        card = self.resolved.card
-        bar = card.confidence if confidence is None else confidence
-        found: Detections = self.resolved.family.decode(outputs, place, self.labels, bar)
-        return found
-
-    def detect_many(
-        self, images: Sequence[Image], confidence: float | None = None
-    ) -> list[Detections]:
-        """The same of several images."""
-        return [self.detect(image, confidence) for image in images]
+Key = tuple[Any, ...]
+"""What has one session: one file, in one form, on one provider and in one precision."""
 
 
-class Models:
-    """Lends models to blocks by name: the Host of `blocks/block.py`.
+class Models(LendingHost):
+    """All models there are, and the sessions of those in use.
 
-    A model is loaded once. Others wait for that; who holds a model already does not. `callers` is
-    how many threads will use each model at the same time, where that is known.
+    It lends by itself, without ever taking back: for a program that uses a model now and then.
+    `lend` is for a daemon: its lanes wait for a model that is loading, each counts as a caller, and
+    what they used is given back together. `callers` is how many threads use each model besides.
+    Sessions that nobody uses any more are let go if it `unloads`.
     """
 
     def __init__(
@@ -75,59 +38,178 @@ class Models:
         store: Store,
         cards: Mapping[str, ModelCard],
         callers: Mapping[str, int] = MappingProxyType({}),
+        *,
+        clock: Clock | None = None,
+        unloads: bool = False,
+        opener: Opener | None = None,
     ) -> None:
+        super().__init__()
+        self.store = store
+        self._cards = cards
         self._callers = callers
-        self._store = store
-        self._cards = dict(cards)
-        self._loaded: dict[str, LoadedModel] = {}
-        self._loading = threading.Lock()
+        self._clock = clock or SystemClock()
+        self._unloads = unloads
+        self._opener = opener or Opener(store, self._clock)
+        self._resolving = threading.Lock()
+        self._lock = threading.Lock()
+        self._resolved: dict[str, Resolved] = {}
+        self._sessions: dict[Key, SharedSession] = {}
+        self._users: dict[Key, list[LendingHost]] = {}
 
-    def detector(self, model: str) -> LoadedModel:
-        """The detection model of that name.
+    def lend(self, patience: Patience | None = None) -> "Lending":
+        """Models for the lanes of a daemon, which wait for them as `patience` says."""
+        return Lending(self, patience or Patience())
 
-        Raises:
-            ModelError: it is unknown, not on this machine, damaged, or cannot be run.
-        """
-        with self._loading:
-            if model not in self._loaded:
-                self._loaded[model] = self._load(find(self._cards, model))
-            return self._loaded[model]
+    def borrow(self, model: str, *, raw: bool = False) -> tuple[Resolved, SharedSession, Patience]:
+        """As LendingHost says."""
+        resolved, shared = self.borrowed(self, model, raw=raw)
+        return resolved, shared, Patience()
 
     def waiting(self) -> AbstractContextManager[None]:
         """Nothing: who asks the models themselves holds no permit of a lane."""
         return nullcontext()
 
-    @property
-    def providers(self) -> dict[str, str]:
-        """What runs each model that is loaded, by the model's name."""
-        return {name: model.provider for name, model in self._loaded.items()}
+    def bank_of(self, resolved: Resolved) -> Path:
+        """As LendingHost says."""
+        given: Path | None = getattr(resolved.card, "bank", None)
+        return given or self.store.root / "banks" / f"{resolved.card.name}.npz"
 
-    def _load(self, card: ModelCard) -> LoadedModel:
-        path = self._store.verified(card)
+    def status(self) -> dict[str, dict[str, Any]]:
+        """How each model in use fares, by its name, as plain data."""
+        with self._lock:
+            found = {
+                name: (self._sessions[key], len(self._users[key]))
+                for name, resolved in self._resolved.items()
+                for key in (_key(resolved, raw=False), _key(resolved, raw=True))
+                if key in self._sessions
+            }
+        return {name: shared.status() | {"users": users} for name, (shared, users) in found.items()}
+
+    def borrowed(
+        self, user: LendingHost, model: str, *, raw: bool = False
+    ) -> tuple[Resolved, SharedSession]:
+        """The model of that name and its session, which this user has from now on.
+
+        Raises:
+            ModelError: it is unknown, not on this machine, damaged, or does not fit its card.
+        """
+        with self._resolving:
+            resolved = self._resolved.get(model) or self._resolve(find(self._cards, model))
+        key = _key(resolved, raw=raw)
+        with self._lock:
+            self._resolved[model] = resolved
+            if key not in self._sessions:
+                open_ = partial(self._opener.open, resolved, raw=raw)
+                self._sessions[key] = SharedSession(model, open_, streams_for, self._clock)
+                self._users[key] = []
+            if user not in self._users[key]:
+                self._users[key].append(user)
+                self._tell(key)
+            return resolved, self._sessions[key]
+
+    def give_back(self, users: "list[LaneHost]") -> None:
+        """These use nothing any more."""
+        with self._lock:
+            for key, having in list(self._users.items()):
+                left = [user for user in having if user not in users]
+                if len(left) == len(having):
+                    continue
+                self._users[key] = left
+                if left or not self._unloads:
+                    self._tell(key)
+                else:
+                    self._forget(key)
+
+    def begin(self, users: "list[LaneHost]") -> None:
+        """Load what these use, in the background, as far as it is not loaded."""
+        with self._lock:
+            for key, having in self._users.items():
+                if any(user in having for user in users):
+                    self._tell(key)
+
+    def _tell(self, key: Key) -> None:
+        """Tell a session who uses it. Locked."""
+        lanes = [user for user in self._users[key] if isinstance(user, LaneHost)]
+        start = next((lane.start for lane in lanes if lane.start is not None), None)
+        besides = self._callers.get(self._sessions[key].name, 1) if self in self._users[key] else 1
+        self._sessions[key].wanted(max(len(lanes), besides), start)
+
+    def _forget(self, key: Key) -> None:
+        self._sessions.pop(key).close()
+        del self._users[key]
+        # The file is looked at again if somebody wants it again.
+        self._resolved = {
+            name: resolved
+            for name, resolved in self._resolved.items()
+            if _key(resolved, raw=False) in self._sessions
+            or _key(resolved, raw=True) in self._sessions
+        }
+
+    def _resolve(self, card: ModelCard) -> Resolved:
+        path = self.store.verified(card)
         sha256 = card.sha256 or digest(path)
-        if card.input.size is None:
-            raise ModelError(f"{card.name}: its card says no input size")
-        shape = card.input.form(Form(card.input.size)).shape
-        choice = choose_provider(path, sha256, shape, self._store.probes)
-        session = _open(card, path, choice.provider, self._callers.get(card.name, 1))
-        resolved = _resolved(card, path, sha256, session)
-        log.info("model loaded", model=card.name, provider=choice.provider, reason=choice.reason)
-        return LoadedModel(resolved, session)
+        try:
+            facts = read(path)
+        except ValueError as error:
+            raise ModelError(f"{card.name}: {error}") from None
+        return resolve(card, path, sha256, facts)
 
 
-def _open(card: ModelCard, path: Path, provider: str, callers: int) -> Session:
-    try:
-        return Session(path, provider, callers)
-    except Exception as error:
-        raise ModelError(f"{card.name}: onnxruntime cannot load {path}: {error}") from error
+class LaneHost(LendingHost):
+    """The host of one lane: the Host of `blocks/host.py`."""
+
+    def __init__(self, models: Models, patience: Patience) -> None:
+        super().__init__()
+        self._models = models
+        self._patience = patience
+        self.start: Start | None = None
+
+    def borrow(self, model: str, *, raw: bool = False) -> tuple[Resolved, SharedSession, Patience]:
+        """As LendingHost says."""
+        resolved, shared = self._models.borrowed(self, model, raw=raw)
+        return resolved, shared, self._patience
+
+    def bank_of(self, resolved: Resolved) -> Path:
+        """As LendingHost says."""
+        return self._models.bank_of(resolved)
+
+    def waiting(self) -> AbstractContextManager[None]:
+        """Give the lane's permit back for a while."""
+        return self._patience.waiting()
 
 
-def _resolved(card: ModelCard, path: Path, sha256: str, session: Session) -> Resolved:
-    if session.input_type != INPUT_TYPE:
-        raise ModelError(
-            f"{card.name}: the model card does not fit {path}: it takes {session.input_type}, "
-            f"where images are given as {INPUT_TYPE}"
-        )
-    inputs = {"image": session.input_shape}
-    facts = Facts(inputs=inputs, outputs=session.output_shapes)
-    return resolve(card, path, sha256, facts)
+class Lending:
+    """What one daemon is lent. Used by the thread that makes, starts, stops and closes it."""
+
+    def __init__(self, models: Models, patience: Patience) -> None:
+        self._models = models
+        self._patience = patience
+        self._hosts: list[LaneHost] = []
+
+    def host(self) -> LaneHost:
+        """The host for one lane more, which counts as a caller of all models it asks for."""
+        host = LaneHost(self._models, self._patience)
+        self._hosts.append(host)
+        return host
+
+    def begin(self, start: Start) -> None:
+        """Load all that was asked for, in the background."""
+        for host in self._hosts:
+            host.start = start
+        self._models.begin(self._hosts)
+
+    def stop(self) -> None:
+        """From now on no lane waits for a model to be loaded."""
+        self._patience.stopping.set()
+
+    def close(self) -> None:
+        """Give all back. To be called once no lane runs any more."""
+        for host in self._hosts:
+            host.start = None
+        self._models.give_back(self._hosts)
+        self._hosts = []
+
+
+def _key(resolved: Resolved, *, raw: bool) -> Key:
+    card = resolved.card
+    return (resolved.sha256, resolved.form, card.precision, card.providers, raw)

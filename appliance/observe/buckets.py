@@ -15,6 +15,7 @@ MEANINGS = MappingProxyType(
         "outbox": "the outbox was full",
         "replaced": "a newer frame came before the lane was free",
         "stale": "it was too old to be processed within max_latency_s",
+        "late": "its model had no time for it within max_latency_s",
         "over-budget": "it was left out before decoding: the lanes could not have used it",
         "over-rate": "it was more than max_rate asks for",
         "no-motion": "nothing moved",

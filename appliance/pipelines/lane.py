@@ -20,10 +20,11 @@ from appliance.engine.turn import Turn
 from appliance.observe.ages import Ages, Timed, Way
 from appliance.observe.buckets import Buckets
 from appliance.observe.bursts import Bursts
-from appliance.pipelines.permits import Permits
 from appliance.pipelines.shortage import in_ms, shortage
 from appliance.pipelines.source_time import SourceTime
+from appliance.pipelines.terms import Terms, was_late
 from blocks.data import Event, Frame, Moment
+from blocks.host import LateError
 
 log = structlog.get_logger(__name__)
 
@@ -115,19 +116,6 @@ class LaneName:
         return "/" + "/".join(
             quote(part, safe="") for part in (self.box, self.pipeline, self.camera)
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What a lane may use: permits to compute, and how old its results may be.
-
-    `max_latency_s` is the age of a frame when its result is there; `weight` the lane's share of the
-    processor, against those of the others.
-    """
-
-    permits: Permits
-    max_latency_s: float = 0.5
-    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,8 +296,17 @@ class Lane:
             if not self._run_ticks(frame, frame.at_s) or self._outbox.full:
                 bucket = "outbox"
                 return
-            turn = self._run_turn(self._run.turn, frame, self._timed(timed, began_s))
-            bucket = "processed"
+            always = timed.kept or not self._time.passes
+            done_s = began_s + self.ages.turn_s
+            until_s = None if always else self._terms.until_s(timed.captured_s, done_s)
+            with self._terms.deadline.at(until_s):
+                turn = self._run_turn(self._run.turn, frame, self._timed(timed, began_s))
+            bucket = "late" if was_late(turn) else "processed"
+        except StepError as error:
+            if not isinstance(error.__cause__, LateError):
+                raise
+            bucket = "late"
+            return
         finally:
             age_s = self._time.clock.monotonic() - timed.captured_s
             self.buckets.end(frame, bucket, age_s)
@@ -350,9 +347,10 @@ class Lane:
         """Run a turn; `done` is called when it is run, and what it gives when all is on disk."""
         self._last = moment_at(moment.at_s, moment)
         turn = call(moment)
-        committed = done()
+        committed = done() if not was_late(turn) else _untimed()
         for failure in turn.failures:
-            self._report("step failed", failure.step, failure.what)
+            if not isinstance(failure.error, LateError):
+                self._report("step failed", failure.step, failure.what)
         if turn.events:
             self._keep(turn.events, committed)
         else:

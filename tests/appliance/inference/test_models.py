@@ -67,14 +67,15 @@ def test_a_model_is_loaded_once_and_says_what_runs_it(models: Models) -> None:
     first = host.detector("people-ssdlite")
     assert host.detector("people-ssdlite") is first
     assert first.labels == ("person",)
-    assert models.providers == {"people-ssdlite": available_providers()[0]}
+    assert first.loaded.provider == available_providers()[0]
+    assert models.status()["people-ssdlite"]["provider"] == first.loaded.provider
 
 
 @pytest.mark.network
 def test_a_users_own_file_is_used_as_it_is(demo_store: Store, tmp_path: Path) -> None:
     path = demo_store.path(CARDS["people-ssdlite"])
     host = Models(Store(tmp_path), {"mine": own_card(path)})
-    assert host.detector("mine").card.name == "mine"
+    assert host.detector("mine").resolved.card.name == "mine"
 
 
 @pytest.mark.network

@@ -15,9 +15,10 @@ from appliance.engine.run import Run
 from appliance.engine.testing import FixedHost, ManualClock
 from appliance.engine.turn import Turn
 from appliance.observe.buckets import Buckets
-from appliance.pipelines.lane import EventStore, Lane, LaneName, Terms
+from appliance.pipelines.lane import EventStore, Lane, LaneName
 from appliance.pipelines.permits import Permits
 from appliance.pipelines.source_time import SourceTime
+from appliance.pipelines.terms import Terms
 from appliance.video.mailbox import Mailbox
 from blocks.block import BlockType, Manifest, Origin, block
 from blocks.data import Event, Frame, Image, Moment

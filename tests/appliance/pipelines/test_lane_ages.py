@@ -16,9 +16,10 @@ from appliance.engine.testing import ManualClock, frame
 from appliance.engine.turn import Turn
 from appliance.observe.ages import Timed, Way
 from appliance.observe.buckets import Buckets
-from appliance.pipelines.lane import Lane, LaneName, LaneStatus, Terms
+from appliance.pipelines.lane import Lane, LaneName, LaneStatus
 from appliance.pipelines.permits import Permits
 from appliance.pipelines.source_time import SourceTime
+from appliance.pipelines.terms import Terms
 from appliance.video.mailbox import Mailbox
 from blocks.data import Event, Frame
 

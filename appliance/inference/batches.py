@@ -1,0 +1,110 @@
+"""Whether a model is faster with several images at once: measured once, and remembered.
+
+On most processors it is not; on graphics cards it is.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from appliance.clock import Clock
+from appliance.inference.loading import BYTES, Runs
+
+IMAGES = 4
+ROUNDS = 3
+# Less than this is not worth the wait for the slowest of them.
+GAIN = 1.1
+# What a provider may round otherwise with more images.
+TOLERANCE = 0.02
+
+log = structlog.get_logger(__name__)
+
+
+class BatchVerdict(BaseModel):
+    """What was found: how many images at once, and milliseconds for each alone and together."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    batch: int = Field(default=1, ge=1, le=IMAGES)
+    alone_ms: float = 0.0
+    together_ms: float = 0.0
+    reason: str = ""
+
+
+def best_batch(session: Runs, shape: Sequence[int], kept: Path, clock: Clock) -> int:
+    """How many images to give the session at once; `shape` is that of one, `kept` the verdict."""
+    axes = session.input_shape
+    if not axes or isinstance(axes[0], int):
+        return 1
+    known = _recall(kept)
+    if known is None:
+        known = measured(session, shape, clock)
+        log.info("batches tried", **known.model_dump())
+        _remember(kept, known)
+    return known.batch
+
+
+def measured(session: Runs, shape: Sequence[int], clock: Clock) -> BatchVerdict:
+    """Try it: one image after the other, and so many at once."""
+    images = _images(session, shape)
+    try:
+        outputs = session.run(images)
+        single = session.run(images[:1])
+    except Exception as error:  # noqa: BLE001 - the errors of runtimes have no class in common
+        return BatchVerdict(reason=f"it takes no {IMAGES} images at once: {error}"[:300])
+    for name, values in outputs.items():
+        if values.shape[:1] != (IMAGES,) or not _alike(values[:1], single[name]):
+            return BatchVerdict(reason=f"its output {name} is not one for each image")
+    alone_ms = _fastest_ms(lambda: [session.run(images[i : i + 1]) for i in range(IMAGES)], clock)
+    together_ms = _fastest_ms(lambda: session.run(images), clock)
+    faster = alone_ms >= together_ms * GAIN
+    return BatchVerdict(
+        batch=IMAGES if faster else 1,
+        alone_ms=round(alone_ms, 3),
+        together_ms=round(together_ms, 3),
+        reason="" if faster else "it is not faster",
+    )
+
+
+def _images(session: Runs, shape: Sequence[int]) -> NDArray[Any]:
+    chance = np.random.default_rng(seed=0)
+    axes = (IMAGES, *shape[1:])
+    if session.input_type == BYTES:
+        return chance.integers(0, 256, axes, np.uint8)
+    return chance.random(axes, np.float32)
+
+
+def _alike(some: NDArray[Any], others: NDArray[Any]) -> bool:
+    return some.shape == others.shape and np.allclose(some, others, TOLERANCE, TOLERANCE)
+
+
+def _fastest_ms(work: Any, clock: Clock) -> float:
+    """For each image."""
+    times = []
+    for _ in range(ROUNDS):
+        began_s = clock.monotonic()
+        work()
+        times.append(clock.monotonic() - began_s)
+    return min(times) / IMAGES * 1000
+
+
+def _recall(kept: Path) -> BatchVerdict | None:
+    try:
+        return BatchVerdict.model_validate_json(kept.read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def _remember(kept: Path, verdict: BatchVerdict) -> None:
+    unfinished = kept.with_suffix(".new")
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_text(verdict.model_dump_json(indent=2), "utf-8")
+        unfinished.replace(kept)
+    except OSError as error:
+        log.warning("cannot keep whether batches pay; it is tried at each start", error=str(error))

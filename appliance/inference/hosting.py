@@ -1,0 +1,150 @@
+"""What blocks ask for models by name: each is lent as what the block wants, or refused."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from appliance.inference.catalog import ModelError
+from appliance.inference.families.anomaly import Bank
+from appliance.inference.families.registry import Task
+from appliance.inference.lending import (
+    LentClassifier,
+    LentDetector,
+    LentEmbedder,
+    LentInspector,
+    LentModel,
+    LentSegmenter,
+)
+from appliance.inference.loading import Patience, SharedSession
+from appliance.inference.reading import LentReader
+from appliance.inference.resolution import Resolved
+from blocks.host import Gives
+
+M = TypeVar("M", bound=LentModel)
+
+# A model that gives more than boxes gives boxes, too.
+_GIVING: Mapping[Gives, Sequence[Task]] = {
+    "boxes": ("boxes", "masks", "keypoints"),
+    "masks": ("masks",),
+    "keypoints": ("keypoints",),
+}
+_ABOUT: Mapping[Task, str] = {
+    "boxes": "an object detection model: use the block object_detection",
+    "masks": "an instance segmentation model: use the block instance_segmentation",
+    "keypoints": "a keypoint detection model: use the block keypoint_detection",
+    "classes": "a classification model: use the block classification",
+    "map": "a semantic segmentation model: use the block semantic_segmentation",
+    "text": "a model that finds text: use the block ocr",
+    "characters": "a model that reads a line of text: name it as `reads_with` on the card of one "
+    "that finds text, and use that with the block ocr",
+    "vector": "an embedding model: use the block embedding",
+    "anomaly": "an anomaly model: use the block anomaly",
+}
+
+
+class LendingHost(ABC):
+    """Lends models to blocks: the Host of `blocks/host.py`, without `waiting`.
+
+    Each raises ModelError, with a sentence, if the model is unknown, not on this machine, damaged,
+    or gives something else.
+    """
+
+    def __init__(self) -> None:
+        # So that all steps of one user share what they are lent.
+        self._handles: dict[tuple[str, type], LentModel | LentReader] = {}
+
+    @abstractmethod
+    def borrow(self, model: str, *, raw: bool = False) -> tuple[Resolved, SharedSession, Patience]:
+        """The model of that name and its session; `raw` if it is given numbers, not pixels."""
+
+    @abstractmethod
+    def bank_of(self, resolved: Resolved) -> Path:
+        """The file of the good pictures that a model was fitted to, whether it is there or not."""
+
+    def detector(self, model: str, gives: Gives = "boxes") -> LentDetector:
+        """The detection model of that name."""
+        return self._lent(LentDetector, model, *_GIVING[gives])
+
+    def classifier(self, model: str) -> LentClassifier:
+        """The classification model of that name."""
+        return self._lent(LentClassifier, model, "classes")
+
+    def segmenter(self, model: str) -> LentSegmenter:
+        """The semantic segmentation model of that name."""
+        return self._lent(LentSegmenter, model, "map")
+
+    def embedder(self, model: str) -> LentEmbedder:
+        """The embedding model of that name."""
+        return self._lent(LentEmbedder, model, "vector")
+
+    def features(self, model: str) -> LentModel:
+        """The model of that name as one whose features can be fitted to good pictures."""
+        return self._lent(LentModel, model, "vector", "anomaly")
+
+    def model(self, model: str) -> LentModel:
+        """The model of that name, whatever it gives."""
+        return self._lent(LentModel, model, *_ABOUT)
+
+    def reader(self, model: str) -> LentReader:
+        """The text reading model of that name, with those that its card names."""
+        known = self._handles.get((model, LentReader))
+        if isinstance(known, LentReader):
+            return known
+        finder = self._lent(LentModel, model, "text")
+        card = finder.resolved.card
+        reads_with, turns_with = (
+            getattr(card, "reads_with", None),
+            getattr(card, "turns_with", None),
+        )
+        if reads_with is None:
+            raise ModelError(
+                f"{model} finds where text is: name the model that reads it as `reads_with` on "
+                "its card"
+            )
+        recogniser = self._lent(LentModel, reads_with, "characters", raw=True)
+        direction = self._lent(LentModel, turns_with, "classes", raw=True) if turns_with else None
+        reader = LentReader(finder, recogniser, direction)
+        self._handles[model, LentReader] = reader
+        return reader
+
+    def inspector(self, model: str) -> LentInspector:
+        """The anomaly model of that name."""
+        known = self._handles.get((model, LentInspector))
+        if isinstance(known, LentInspector):
+            return known
+        resolved, shared, patience = self._checked(model, ("anomaly", "vector"))
+        bank = _bank(resolved, self.bank_of(resolved))
+        inspector = LentInspector(resolved, shared, patience, bank)
+        self._handles[model, LentInspector] = inspector
+        return inspector
+
+    def _lent(self, kind: type[M], model: str, *tasks: Task, raw: bool = False) -> M:
+        known = self._handles.get((model, kind))
+        if isinstance(known, kind) and known.resolved.family.task in tasks:
+            return known
+        lent = kind(*self._checked(model, tasks, raw=raw))
+        self._handles[model, kind] = lent
+        return lent
+
+    def _checked(
+        self, model: str, tasks: Sequence[Task], *, raw: bool = False
+    ) -> tuple[Resolved, SharedSession, Patience]:
+        resolved, shared, patience = self.borrow(model, raw=raw)
+        if resolved.family.task not in tasks:
+            raise ModelError(f"{model} is {_ABOUT[resolved.family.task]}")
+        return resolved, shared, patience
+
+
+def _bank(resolved: Resolved, path: Path) -> Bank:
+    name = resolved.card.name
+    again = f"run `appliance models fit-anomaly {name} --samples FOLDER`"
+    if not path.is_file():
+        raise ModelError(f"{name} has not been fitted to good pictures yet: {again}")
+    try:
+        bank = Bank.load(path)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{name}: {error}") from None
+    if bank.model not in ("", resolved.sha256):
+        raise ModelError(f"{name}: {path} was fitted with another model file: {again}")
+    return bank
