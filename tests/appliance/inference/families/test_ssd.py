@@ -6,20 +6,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from appliance.inference.catalog import Input, ModelCard
-from appliance.inference.families.ssd import MOST_BOXES, decode, mismatch, prepare
+from appliance.inference.families.fitting import Fitted, fit
+from appliance.inference.families.ssd import MOST_BOXES, decode, form, mismatch
 from blocks.data import Image
 
-CARD = ModelCard.model_validate(
-    {
-        "name": "mine",
-        "file": "/mine.onnx",
-        "family": "ssd",
-        "input": {"size": [4, 2]},
-        "labels": ["person", "dog"],
-    }
-)
+LABELS = ("person", "dog")
 WHOLE = Image.from_bgr(np.zeros((100, 200, 3), np.uint8))
+
+
+def placed(image: Image) -> Fitted:
+    return fit(image, form((4, 2)))[1]
 
 
 def outputs(*rows: tuple[tuple[float, ...], tuple[float, ...]]) -> dict[str, NDArray[Any]]:
@@ -30,20 +26,23 @@ def outputs(*rows: tuple[tuple[float, ...], tuple[float, ...]]) -> dict[str, NDA
 
 
 def test_boxes_are_in_pixels_and_have_their_labels() -> None:
-    found = decode(outputs(((0.1, 0.2, 0.5, 0.6), (0.9, 0.1, 0.8))), CARD, WHOLE, 0.5)
+    found = decode(outputs(((0.1, 0.2, 0.5, 0.6), (0.9, 0.1, 0.8))), placed(WHOLE), LABELS, 0.5)
     assert found.as_rows() == [{"label": "dog", "confidence": 0.8, "box": [20, 20, 100, 60]}]
     assert found.class_id.tolist() == [1]
     assert found.tracker_id.tolist() == [-1]
 
 
 def test_the_background_is_nothing() -> None:
-    assert len(decode(outputs(((0.1, 0.1, 0.2, 0.2), (1.0, 0.1, 0.1))), CARD, WHOLE, 0.5)) == 0
+    assert (
+        len(decode(outputs(((0.1, 0.1, 0.2, 0.2), (1.0, 0.1, 0.1))), placed(WHOLE), LABELS, 0.5))
+        == 0
+    )
 
 
 def test_a_box_just_as_sure_as_asked_for_is_kept() -> None:
     given = outputs(((0.1, 0.1, 0.2, 0.2), (0.0, 0.5, 0.0)))
-    assert len(decode(given, CARD, WHOLE, 0.5)) == 1
-    assert len(decode(given, CARD, WHOLE, 0.51)) == 0
+    assert len(decode(given, placed(WHOLE), LABELS, 0.5)) == 1
+    assert len(decode(given, placed(WHOLE), LABELS, 0.51)) == 0
 
 
 def test_of_near_duplicates_the_surest_is_kept() -> None:
@@ -52,23 +51,23 @@ def test_of_near_duplicates_the_surest_is_kept() -> None:
         ((0.11, 0.1, 0.5, 0.5), (0, 0.9, 0)),
         ((0.60, 0.6, 0.9, 0.9), (0, 0.7, 0)),
     )
-    found = decode(given, CARD, WHOLE, 0.5)
+    found = decode(given, placed(WHOLE), LABELS, 0.5)
     np.testing.assert_allclose(found.confidence, [0.9, 0.7])
 
 
 def test_boxes_of_two_classes_in_one_place_are_both_kept() -> None:
-    found = decode(outputs(((0.1, 0.1, 0.5, 0.5), (0, 0.6, 0.9))), CARD, WHOLE, 0.5)
+    found = decode(outputs(((0.1, 0.1, 0.5, 0.5), (0, 0.6, 0.9))), placed(WHOLE), LABELS, 0.5)
     assert found.label.tolist() == ["dog", "person"]
 
 
 def test_boxes_end_at_the_edge_of_the_image() -> None:
-    found = decode(outputs(((-0.1, 0.5, 1.2, 1.1), (0, 0.9, 0))), CARD, WHOLE, 0.5)
+    found = decode(outputs(((-0.1, 0.5, 1.2, 1.1), (0, 0.9, 0))), placed(WHOLE), LABELS, 0.5)
     np.testing.assert_allclose(found.xyxy, [[0, 50, 200, 100]])
 
 
 def test_boxes_found_in_a_crop_are_placed_in_the_frame() -> None:
     crop = WHOLE.crop((100, 50, 200, 100))
-    found = decode(outputs(((0.0, 0.0, 0.5, 0.5), (0, 0.9, 0))), CARD, crop, 0.5)
+    found = decode(outputs(((0.0, 0.0, 0.5, 0.5), (0, 0.9, 0))), placed(crop), LABELS, 0.5)
     np.testing.assert_allclose(found.xyxy, [[100, 50, 150, 75]])
 
 
@@ -79,39 +78,34 @@ def test_no_more_than_the_surest_boxes_are_kept() -> None:
     boxes = np.stack([left, left, left + 1e-4, left + 1e-4], axis=1)
     scores = np.stack([np.zeros(count), sure, np.zeros(count)], axis=1)
     given = {"boxes": boxes[None].astype(np.float32), "scores": scores[None].astype(np.float32)}
-    found = decode(given, CARD, WHOLE, 0.5)
+    found = decode(given, placed(WHOLE), LABELS, 0.5)
     assert len(found) == MOST_BOXES
     np.testing.assert_allclose(found.confidence.min(), sure[50], rtol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("scale", "black", "white"), [("-1..1", -1, 1), ("0..1", 0, 1), ("0..255", 0, 255)]
-)
-def test_brightness_is_scaled_as_the_card_says(scale: Any, black: float, white: float) -> None:
-    for level, expected in ((0, black), (255, white)):
-        image = Image.from_bgr(np.full((8, 8, 3), level, np.uint8))
-        tensor = prepare(image, Input(size=(4, 2), scale=scale))
-        assert tensor.dtype == np.float32
-        np.testing.assert_allclose(tensor, expected, atol=1e-6)
-
-
-def test_red_comes_first_in_either_layout() -> None:
-    red = np.zeros((8, 8, 3), np.uint8)
+def test_an_image_is_stretched_and_its_brightness_goes_from_minus_one_to_one() -> None:
+    red = np.zeros((100, 200, 3), np.uint8)
     red[:, :, 2] = 255
-    first = prepare(Image.from_bgr(red), Input(size=(4, 2), layout="nchw", scale="0..1"))
-    last = prepare(Image.from_bgr(red), Input(size=(4, 2), layout="nhwc", scale="0..1"))
-    assert first.shape == (1, 3, 2, 4)
-    assert last.shape == (1, 2, 4, 3)
-    np.testing.assert_allclose(first[0, :, 0, 0], [1, 0, 0])
-    np.testing.assert_array_equal(first.transpose(0, 2, 3, 1), last)
+    tensor, place = fit(Image.from_bgr(red), form((4, 4)))
+    assert tensor.shape == (1, 3, 4, 4)
+    np.testing.assert_allclose(tensor[0, :, 3, 3], [1, -1, -1])
+    assert place.factor == (0.02, 0.04)
 
 
-def test_outputs_that_fit_the_card_are_no_mismatch() -> None:
-    assert mismatch(CARD, {"boxes": (1, 9, 4), "scores": (1, 9, 3)}) == ""
-    assert mismatch(CARD, {"boxes": (1, "n", 4), "scores": (1, "n", "c")}) == ""
+@pytest.mark.parametrize("overlap", [0.2, 0.7])
+def test_the_overlap_says_how_near_duplicates_are(overlap: float) -> None:
+    # They share half of what both cover.
+    given = outputs(((0.0, 0, 0.3, 1.0), (0, 0.6, 0)), ((0.1, 0, 0.4, 1.0), (0, 0.9, 0)))
+    found = decode(given, placed(WHOLE), LABELS, 0.5, overlap)
+    assert len(found) == (1 if overlap == 0.2 else 2)
+
+
+def test_outputs_that_fit_are_no_mismatch() -> None:
+    assert mismatch({"boxes": (1, 9, 4), "scores": (1, 9, 3)}, 2) == ""
+    assert mismatch({"boxes": (1, "n", 4), "scores": (1, "n", "c")}, 2) == ""
 
 
 def test_outputs_of_another_family_or_other_labels_are_named() -> None:
-    assert "an ssd has the outputs" in mismatch(CARD, {"output0": (1, 84, 8400)})
-    assert "boxes of 7 numbers" in mismatch(CARD, {"boxes": (1, 9, 7), "scores": (1, 9, 3)})
-    assert "it gives 91 columns" in mismatch(CARD, {"boxes": (1, 9, 4), "scores": (1, 9, 91)})
+    assert "an ssd has the outputs" in mismatch({"output0": (1, 84, 8400)}, 80)
+    assert "boxes of 7 numbers" in mismatch({"boxes": (1, 9, 7), "scores": (1, 9, 3)}, 2)
+    assert "it gives 91 columns" in mismatch({"boxes": (1, 9, 4), "scores": (1, 9, 91)}, 2)
