@@ -7,8 +7,13 @@ from typing import Any, Literal
 
 from appliance.inference.families import (
     anomaly,
+    blazeface,
+    centerface,
     classification,
+    detr,
     embedding,
+    movenet,
+    nanodet,
     ocr,
     ocr_lines,
     segmentation,
@@ -17,6 +22,7 @@ from appliance.inference.families import (
     yolo_masks,
     yolo_oriented,
     yolo_pose,
+    yolox,
 )
 from appliance.inference.families.fitting import Form
 from appliance.inference.families.vectors import Shape
@@ -44,12 +50,20 @@ class Family:
     form: Callable[[tuple[int, int]], Form]
     mismatch: Callable[[Mapping[str, Shape], int | None], str]
     decode: Callable[..., Any]
+    labels: tuple[str, ...] = ()
+    """What all models of this family find, where it is always the same."""
 
 
 def _families() -> dict[str, Family]:
     rows: list[tuple[str, Task, str, Any]] = [
         ("ssd", "boxes", "SSD with boxes decoded in the graph", ssd),
         ("yolo", "boxes", "YOLOv5, v8, v9, v10, v11, v12, with and without suppression", yolo),
+        ("yolox", "boxes", "YOLOX, with boxes decoded in the graph or not", yolox),
+        ("nanodet", "boxes", "NanoDet and NanoDet-Plus", nanodet),
+        ("detr", "boxes", "RT-DETR, D-FINE, DEIM: logits and boxes of queries", detr),
+        ("centerface", "keypoints", "CenterFace: faces with five landmarks", centerface),
+        ("blazeface", "keypoints", "BlazeFace: near faces with six landmarks", blazeface),
+        ("movenet", "keypoints", "MoveNet: the keypoints of one person, or several", movenet),
         ("yolo_masks", "masks", "YOLO-seg: boxes and masks", yolo_masks),
         ("yolo_pose", "keypoints", "YOLO-pose: boxes and keypoints", yolo_pose),
         ("yolo_oriented", "boxes", "YOLO-OBB: turned boxes", yolo_oriented),
@@ -60,10 +74,26 @@ def _families() -> dict[str, Family]:
         ("anomaly", "anomaly", "distance from good pictures, by their embeddings", anomaly),
     ]
     found = {
-        name: Family(name, task, about, module.form, module.mismatch, module.decode)
+        name: Family(
+            name,
+            task,
+            about,
+            module.form,
+            module.mismatch,
+            module.decode,
+            getattr(module, "LABELS", ()),
+        )
         for name, task, about, module in rows
     }
     return found | {
+        "rf_detr": Family(
+            "rf_detr",
+            "boxes",
+            "RF-DETR: logits and boxes of queries",
+            detr.rf_form,
+            detr.rf_mismatch,
+            detr.rf_decode,
+        ),
         "ocr_lines": Family(
             "ocr_lines",
             "characters",
@@ -71,7 +101,7 @@ def _families() -> dict[str, Family]:
             ocr.form,
             ocr_lines.recognition_mismatch,
             ocr_lines.decode,
-        )
+        ),
     }
 
 

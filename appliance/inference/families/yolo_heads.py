@@ -61,6 +61,17 @@ class Candidates:
     further: Values
     finished: bool
 
+    @classmethod
+    def of_corners(
+        cls, xyxy: Values, confidence: Values, class_id: NDArray[np.intp]
+    ) -> "Candidates":
+        """Of x1, y1, x2, y2, (N, 4); without those that are no boxes."""
+        with np.errstate(invalid="ignore", over="ignore"):
+            middle, size = (xyxy[:, :2] + xyxy[:, 2:]) / 2, xyxy[:, 2:] - xyxy[:, :2]
+        box = np.concatenate([middle, size], axis=1)
+        nothing = np.zeros((len(box), 0), np.float32)
+        return cls(box, confidence, class_id, nothing, finished=False).sound()
+
     @property
     def xyxy(self) -> Values:
         """The corners, (N, 4)."""
@@ -76,6 +87,12 @@ class Candidates:
             class_id=self.class_id[rows],
             further=self.further[rows],
         )
+
+    def sound(self) -> "Candidates":
+        """Without those that hold NaN, or a number out of all bounds, or are no box of a class."""
+        numbers = np.concatenate([self.box, self.confidence[:, None], self.further], axis=1)
+        bounded = (np.abs(numbers) < _TOO_LARGE).all(axis=1)
+        return self.rows(bounded & (self.box[:, 2:] > 0).all(axis=1) & (self.class_id >= 0))
 
     def suppressed(self, overlap: float = OVERLAP) -> "Candidates":
         """Without near duplicates of one class; as they are, if the graph did that."""
@@ -171,9 +188,7 @@ def candidates(output: NDArray[Any], layout: Head, confidence: float) -> Candida
             middle, size = (box[:, :2] + box[:, 2:]) / 2, box[:, 2:] - box[:, :2]
         box = np.concatenate([middle, size], axis=1)
     more = table[len(table) - layout.further :, rows].T
-    numbers = np.concatenate([box, sure[:, None], more], axis=1)
-    sound = (np.abs(numbers) < _TOO_LARGE).all(axis=1) & (box[:, 2:] > 0).all(axis=1)
-    return Candidates(box, sure, classes, more, layout.finished).rows(sound & (classes >= 0))
+    return Candidates(box, sure, classes, more, layout.finished).sound()
 
 
 _Picked = tuple[NDArray[np.intp], Values, NDArray[np.intp]]
