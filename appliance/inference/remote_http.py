@@ -179,6 +179,8 @@ class _Connection:
 
     def close(self) -> None:
         self._http.close()
+        # One that was never connected is not known there.
+        self._timed.close()
 
 
 def _content(response: http.client.HTTPResponse, limit: int) -> bytes:
@@ -221,19 +223,19 @@ class _TimedSocket:
     def connect(self) -> None:
         places = socket.getaddrinfo(self._address.host, self._address.port, type=socket.SOCK_STREAM)
         for number, (family, kind, protocol, _, place) in enumerate(places):
-            sock = socket.socket(family, kind, protocol)
             # Of several addresses of one name, the first may be dead.
-            sock.settimeout(self._left_s() / (len(places) - number))
+            share_s = self._left_s() / (len(places) - number)
+            self._sock = sock = socket.socket(family, kind, protocol)
+            sock.settimeout(share_s)
             try:
                 sock.connect(place)
             except OSError:
-                sock.close()
+                self.close()
                 if number == len(places) - 1:
                     raise
-                continue
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._sock = sock
-            break
+            else:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                break
         if self._tls is not None:
             sock = self._open
             sock.settimeout(self._left_s())

@@ -86,11 +86,15 @@ class RemoteModel:
         answer = self._post(tensor, known, until_s, binary=True)
         if self._binary is None and answer.status in _REFUSES_BINARY:
             outputs = _outputs(self._post(tensor, known, until_s, binary=False), known)
-            self._binary = False
+            self.take_json()
             return outputs
         outputs = _outputs(answer, known)
         self._binary = True
         return outputs
+
+    def take_json(self) -> None:
+        """Send no bytes after the JSON, until the server is asked again what it takes."""
+        self._binary = False
 
     def close(self) -> None:
         """Close the connections."""
