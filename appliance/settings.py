@@ -6,7 +6,7 @@ A file binds workflows to cameras and names the connections. Paths in it are rel
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
@@ -39,7 +39,10 @@ __all__ = [
     "Settings",
     "default_state_dir",
     "logs_to_journal",
+    "model_file",
+    "read_part",
     "read_settings",
+    "refusal",
     "settings_for_run",
     "sources_for",
 ]
@@ -128,13 +131,18 @@ class _File(_Part):
     version: Literal[1]
     state_dir: str = ""
     cameras: dict[Name, CameraSettings] = Field(default_factory=dict)
+    # Read by what uses them: appliance/inference/declared.py.
+    models: dict[Name, Any] = Field(default_factory=dict)
     connections: dict[Name, ConnectionSettings] = Field(default_factory=dict)
     pipelines: dict[Name, PipelineSettings] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that the daemon is told. `document` is the file behind it, if there is one."""
+    """All that the daemon is told. `document` is the file behind it, if there is one.
+
+    `models` are cards as they are written, unchecked.
+    """
 
     state_dir: Path
     cameras: Mapping[str, CameraSettings]
@@ -142,6 +150,7 @@ class Settings:
     pipelines: Mapping[str, PipelineSettings]
     base: Path
     document: Document | None = None
+    models: Mapping[str, Any] = field(default_factory=dict)
 
     def workflow_path(self, pipeline: str) -> Path:
         """The workflow file of a pipeline."""
@@ -173,6 +182,13 @@ class Settings:
 def default_state_dir() -> Path:
     """Where state lies if nobody says: systemd's state directory, or `.appliance` right here."""
     return Path(os.environ.get("STATE_DIRECTORY", "").split(":")[0] or ".appliance")
+
+
+def model_file(name: str, workflow: str) -> Path | None:
+    """The file of a model that a workflow file names by its path; None if it is a name."""
+    if "/" not in name and not name.endswith(".onnx"):
+        return None
+    return Path(workflow).parent / name
 
 
 def logs_to_journal() -> bool:
@@ -212,7 +228,27 @@ def read_settings(path: Path, state_dir: Path | None = None) -> Settings:
         pipelines=file.pipelines,
         base=base,
         document=document,
+        models=file.models,
     )
+
+
+def read_part(path: Path, settings: Settings | None, kind: str) -> Document:
+    """A file that belongs to the settings, with the secrets they have; `kind` says what it is.
+
+    Raises:
+        SettingsError: it cannot be read.
+        DefinitionError: it is not YAML.
+    """
+    text = read_text(path, kind)
+    try:
+        return _discreet(read_document(text, str(path), sources_for(path, settings), []))
+    except DefinitionError as error:
+        raise DefinitionError(map(_discreet_problem, error.problems)) from None
+
+
+def refusal(problems: Iterable[Problem], document: Document) -> DefinitionError:
+    """What is wrong in a part of the settings, as it may be told: no password is shown."""
+    return DefinitionError(map(_discreet_problem, document.discreet(problems)))
 
 
 def sources_for(first: Path, settings: Settings | None = None) -> FileSources:

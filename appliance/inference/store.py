@@ -1,7 +1,15 @@
 """The files of models and clips on this machine: where they lie, and that they are whole.
 
-Below the root: `models/NAME.onnx`, `clips/FILE`, `probes/` (which provider runs which model), and,
-beginning with a dot, locks and what is only there while something is fetched.
+Below the root, models lie under their checksums, so that a name may come to mean another file while
+the old one is in use:
+
+    models/sha256/DIGEST   models; the same file is there once, whatever it is called
+    models/names/NAME.yaml cards of what `appliance models add` put in
+    clips/FILE             clips, named as players of videos want it
+    facts/ probes/         what a model says of itself, and which provider runs it
+    partial/               downloads that broke off, to be gone on with
+
+and, beginning with a dot, locks and what is only there while something is fetched.
 """
 
 import fcntl
@@ -9,10 +17,19 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.inference.catalog import Clip, Entry, ModelError
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A file that was read through, and its sha256."""
+
+    path: Path
+    sha256: str
 
 
 class Store:
@@ -27,45 +44,69 @@ class Store:
         return self.root / "probes"
 
     @property
-    def _option(self) -> str:
+    def facts(self) -> Path:
+        """The folder of what models say of themselves."""
+        return self.root / "facts"
+
+    @property
+    def names(self) -> Path:
+        """The folder of the cards of models that were added."""
+        return self.root / "models" / "names"
+
+    @property
+    def partial(self) -> Path:
+        """The folder of downloads that broke off."""
+        return self.root / "partial"
+
+    @property
+    def option(self) -> str:
         """What a command must be told so that it uses this folder."""
         here = self.root.absolute() == Path(".appliance").absolute()
         return "" if here else f" --state-dir {self.root}"
 
+    def model_path(self, sha256: str) -> Path:
+        """Where a model with this checksum lies, or would."""
+        return self.root / "models" / "sha256" / sha256
+
     def path(self, entry: Entry) -> Path:
-        """Where the file of an entry lies, or would."""
+        """Where the file of an entry lies, or would.
+
+        Raises:
+            ModelError: it has none: it is a model on a server.
+        """
         if entry.file is not None:
             return entry.file
+        if entry.sha256 is None:
+            raise ModelError(f"{entry.name} runs on a server, and has no file here")
         if isinstance(entry, Clip):
             return self.root / "clips" / entry.file_name
-        return self.root / "models" / f"{entry.name}.onnx"
+        return self.model_path(entry.sha256)
 
     def has(self, entry: Entry) -> bool:
         """Whether the file is there; it is not read."""
-        try:
-            return self.path(entry).is_file()
-        except PermissionError:
-            return False
+        return self._found(entry) is not None
 
     def is_whole(self, entry: Entry) -> bool:
         """Whether the file is there and, read through, has its checksum."""
         try:
-            self.verified(entry)
+            self.whole(entry)
         except ModelError:
             return False
         return True
 
     def verified(self, entry: Entry) -> Path:
-        """The file, checked.
+        """The file, checked. Raises as `whole` does."""
+        return self.whole(entry).path
+
+    def whole(self, entry: Entry) -> Kept:
+        """The file, read through and checked, with its checksum.
 
         Raises:
             ModelError: it is not fetched, not to be read, or damaged.
         """
-        path, pull = self.path(entry), f"`appliance models pull {entry.name}{self._option}`"
-        if not self.has(entry):
-            if entry.file is not None:
-                raise ModelError(f"{entry.name}: there is no file {path}")
-            raise ModelError(f"{entry.name} is not on this machine yet: run {pull}")
+        path = self._found(entry)
+        if path is None:
+            raise ModelError(self._missing(entry, self.path(entry)))
         try:
             found = digest(path)
         except OSError as error:
@@ -73,18 +114,58 @@ class Store:
                 f"{entry.name}: the file {path} cannot be read: {error.strerror}"
             ) from None
         if entry.sha256 not in (None, found):
-            mend = "mend its sha256, or put the right file there" if entry.file else f"run {pull}"
             raise ModelError(
                 f"{entry.name}: the file {path} is damaged or another one "
-                f"(its checksum is not the expected): {mend}"
+                f"(its checksum is not the expected): {self._mend(entry)}"
             )
-        return path
+        return Kept(self._moved(entry, path), found)
+
+    def _missing(self, entry: Entry, path: Path) -> str:
+        if entry.file is not None:
+            return f"{entry.name}: there is no file {path}"
+        what = f"{entry.name} is not on this machine"
+        if entry.url or entry.package:
+            return f"{what} yet: run `appliance models pull {entry.name}{self.option}`"
+        return f"{what}: {self._mend(entry)}"
+
+    def _mend(self, entry: Entry) -> str:
+        if entry.file is not None:
+            return "mend its sha256, or put the right file there"
+        if entry.url or entry.package:
+            return f"run `appliance models pull {entry.name}{self.option}`"
+        return f"run `appliance models add FILE --name {entry.name}{self.option}`"
+
+    def _found(self, entry: Entry) -> Path | None:
+        """Where the file is, if it is there."""
+        places = [self.path(entry)]
+        if entry.file is None and not isinstance(entry, Clip):
+            # Earlier versions named models so.
+            places.append(self.root / "models" / f"{entry.name}.onnx")
+        with suppress(PermissionError):
+            return next((place for place in places if place.is_file()), None)
+        return None
+
+    def _moved(self, entry: Entry, path: Path) -> Path:
+        """A file that is whole, now in its place; where it is, if nothing can be written."""
+        target = self.path(entry)
+        if path == target:
+            return path
+        try:
+            return self._placed(path, target)
+        except OSError:
+            return path
 
     @contextmanager
     def locked(self, entry: Entry, waiting: Callable[[], None]) -> Iterator[None]:
         """Hold the entry against other processes; `waiting` is called if one has it now."""
+        with self.locked_as(_key(entry), waiting):
+            yield
+
+    @contextmanager
+    def locked_as(self, key: str, waiting: Callable[[], None]) -> Iterator[None]:
+        """The same of what is fetched under a key."""
         self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / f".lock-{entry.name}").open("w") as lock:
+        with (self.root / f".lock-{key}").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -95,11 +176,17 @@ class Store:
     @contextmanager
     def workplace(self, entry: Entry) -> Iterator[Path]:
         """An empty folder on the store's file system, gone afterwards. Only under the lock."""
+        with self.workplace_as(_key(entry)) as folder:
+            yield folder
+
+    @contextmanager
+    def workplace_as(self, key: str) -> Iterator[Path]:
+        """The same for what is fetched under a key."""
         # Absolute: programs are run in it, and told of files in it.
-        folder = (self.root / f".fetch-{entry.name}").absolute()
+        folder = (self.root / f".fetch-{key}").absolute()
         # One that a killed process left behind is in the way.
         shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(mode=0o700)
+        folder.mkdir(mode=0o700, parents=True)
         try:
             yield folder
         finally:
@@ -107,12 +194,25 @@ class Store:
 
     def keep(self, entry: Entry, file: Path) -> Path:
         """Move a checked file from the workplace to its place, so that it is there whole or not."""
-        target = self.path(entry)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _sync(file)
+        return self._placed(file, self.path(entry))
+
+    def keep_model(self, file: Path, sha256: str) -> Path:
+        """Move a model of this checksum, on the store's file system, to its place. As `keep`."""
+        return self._placed(file, self.model_path(sha256))
+
+    def _placed(self, file: Path, target: Path) -> Path:
+        _made(target.parent)
+        sync(file)
         file.replace(target)
-        _sync(target.parent)
+        sync(target.parent)
         return target
+
+    def written(self, target: Path, text: str) -> None:
+        """Write a small file of the store, so that it is there whole or as it was."""
+        _made(target.parent)
+        unfinished = target.with_name(f".{target.name}.{os.getpid()}")
+        unfinished.write_text(text, "utf-8")
+        self._placed(unfinished, target)
 
 
 def digest(path: Path) -> str:
@@ -121,9 +221,23 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Wait until a file, or the list of files of a folder, is on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _key(entry: Entry) -> str:
+    # Two names of one file are one download.
+    return (entry.sha256 or entry.name)[:20]
+
+
+def _made(folder: Path) -> None:
+    """Make a folder, and all above it, that are still there after a power cut."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for each in missing:
+        sync(each.parent)

@@ -11,7 +11,7 @@ from appliance.engine.document import Document, dotted
 from appliance.engine.document import Path as Place
 from appliance.engine.errors import DefinitionError, InputError, Problem, suggestion
 from appliance.engine.plan import Need, Plan, load_plan
-from appliance.settings import BUILT_IN, Settings, sources_for
+from appliance.settings import BUILT_IN, Settings, model_file, sources_for
 from appliance.sources import SettingsError, read_text
 from blocks.block import BlockType
 from blocks.data import Image
@@ -200,17 +200,39 @@ def _notes(plan: Plan) -> Iterator[Problem]:
 
 def unmet(needs: Collection[Need], settings: Settings, models: Collection[str]) -> list[Problem]:
     """A problem for each need that the settings do not meet."""
-    known: dict[str, Collection[str]] = {"model": models, "connection": settings.connections}
     problems = []
     for need in needs:
-        if need.name in known[need.kind]:
-            continue
-        what = f"there is no {need.kind} '{need.name}'{suggestion(need.name, known[need.kind])}; "
         if need.kind == "model":
-            what += "`appliance models` lists them"
-        elif settings.document is None:
-            what += f"give it as --connection {need.name}=URL, such as mqtt://host:1883"
+            what = _missing_model(need, models)
         else:
-            what += f"declare it under `connections` in {settings.document.path}"
-        problems.append(Problem(need.mark, need.where, what))
+            what = _missing_connection(need.name, settings)
+        if what:
+            problems.append(Problem(need.mark, need.where, what))
     return problems
+
+
+def _missing_model(need: Need, models: Collection[str]) -> str:
+    """What is to be said of a model that is not there; nothing if it is."""
+    file = model_file(need.name, need.mark.path)
+    if need.name in models or (file is not None and file.is_file()):
+        return ""
+    if file is not None:
+        return f"there is no model file {file}{suggestion(file.name, _models_in(file.parent))}"
+    hint = suggestion(need.name, models)
+    return f"there is no model '{need.name}'{hint}; `appliance models` lists them"
+
+
+def _missing_connection(name: str, settings: Settings) -> str:
+    if name in settings.connections:
+        return ""
+    what = f"there is no connection '{name}'{suggestion(name, settings.connections)}; "
+    if settings.document is None:
+        return what + f"give it as --connection {name}=URL, such as mqtt://host:1883"
+    return what + f"declare it under `connections` in {settings.document.path}"
+
+
+def _models_in(folder: Path) -> list[str]:
+    try:
+        return [file.name for file in folder.iterdir() if file.suffix == ".onnx"]
+    except OSError:
+        return []

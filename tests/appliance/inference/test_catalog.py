@@ -1,5 +1,6 @@
 """The catalog that ships, and cards that users write."""
 
+import json
 import re
 from importlib import resources
 from typing import Any
@@ -9,6 +10,7 @@ from pydantic import ValidationError
 
 from appliance.inference.catalog import Clip, Input, ModelCard, ModelError, find, load_catalog
 from appliance.inference.catalog import model_cards as models_of
+from appliance.inference.families.fitting import Form
 
 CARD: dict[str, Any] = {
     "name": "mine",
@@ -52,11 +54,45 @@ def test_a_name_like_no_other_is_answered_with_the_command_that_lists() -> None:
 
 
 def test_a_card_of_a_users_own_file_needs_no_more_than_this() -> None:
-    assert ModelCard.model_validate(CARD).input.shape == (1, 3, 200, 300)
+    card = ModelCard.model_validate({"name": "mine", "file": "/models/mine.onnx"})
+    assert (card.family, card.labels, card.input.size) == (None, (), None)
 
 
-def test_the_colours_come_last_where_the_layout_says_so() -> None:
-    assert Input(size=(300, 200), layout="nhwc").shape == (1, 200, 300, 3)
+USUAL = Form((640, 480), mean=(1.0, 2.0, 3.0), std=(4.0, 5.0, 6.0), fit="letterbox")
+
+
+def test_what_a_card_leaves_out_of_the_input_is_as_usual() -> None:
+    form = Input(size=(300, 200), colours="bgr").form(USUAL)
+    assert (form.size, form.colours) == ((300, 200), "bgr")
+    assert (form.mean, form.std, form.fit) == (USUAL.mean, USUAL.std, "letterbox")
+
+
+def test_a_range_of_brightness_is_a_mean_and_a_divisor() -> None:
+    form = Input(scale="-1..1").form(USUAL)
+    assert (form.mean, form.std) == ((127.5,) * 3, (127.5,) * 3)
+
+
+def test_labels_may_be_one_text_with_commas() -> None:
+    card = ModelCard.model_validate(CARD | {"labels": "person, dog ,cat"})
+    assert card.labels == ("person", "dog", "cat")
+
+
+def test_labels_in_a_list_are_taken_in_strict_json_too() -> None:
+    text = json.dumps(CARD)
+    assert ModelCard.model_validate_json(text, strict=True).labels == ("person",)
+
+
+def test_a_model_in_the_store_has_its_checksum_alone() -> None:
+    assert ModelCard(name="mine", sha256="0" * 64).file is None
+
+
+REMOTE = {"url": "http://gpu-box:8000", "model": "people"}
+
+
+def test_a_model_on_a_server_needs_no_file() -> None:
+    card = ModelCard.model_validate({"name": "far", "backend": "oip", "remote": REMOTE})
+    assert card.remote is not None
+    assert card.remote.model == "people"
 
 
 @pytest.mark.parametrize(
@@ -68,7 +104,15 @@ def test_the_colours_come_last_where_the_layout_says_so() -> None:
         ({"file": None, "url": "ftp://example.com/x.onnx"}, "url"),
         ({"name": "../mine"}, "name"),
         ({"lables": ["person"]}, "lables"),
-        ({"labels": []}, "labels"),
+        ({"labels": ["person", " "]}, "one of the labels is empty"),
+        ({"family": "yolo_mask"}, "did you mean 'yolo_masks'"),
+        ({"input": {"scale": "0..1", "mean": [0, 0, 0]}}, "either scale, or mean and std"),
+        ({"backend": "oip"}, "leave out file and url"),
+        ({"backend": "oip", "file": None}, "`backend: oip` and `remote` go together"),
+        ({"remote": REMOTE}, "`backend: oip` and `remote` go together"),
+        ({"reads_with": "reader"}, "for a model of the family ocr"),
+        ({"family": "ocr", "turns_with": "turner"}, "no use without reads_with"),
+        ({"bank": "good.npz"}, "family anomaly or embedding"),
     ],
 )
 def test_a_card_that_cannot_be_meant_is_refused(change: dict[str, Any], sentence: str) -> None:

@@ -1,7 +1,6 @@
 """Pulling models and clips: whole or not at all, once."""
 
 import http.server
-import socket
 import subprocess
 import sys
 import threading
@@ -159,52 +158,6 @@ def test_a_file_is_fetched_from_an_address(
     said: list[str] = []
     assert pull(clip, store, said.append).read_bytes() == FILM
     assert said[0] == f"film: downloading {web}/film.avi (0.0 MB)"
-
-
-def test_an_address_without_the_file_is_named(
-    store: Store, tiny_film: Callable[..., Clip], web: str
-) -> None:
-    clip = tiny_film().model_copy(update={"package": None, "url": f"{web}/gone.avi"})
-    with pytest.raises(FetchError, match=r"gone\.avi failed: HTTP 404"):
-        pull(clip, store, print)
-
-
-def test_an_address_where_nobody_answers_is_named(
-    store: Store, tiny_film: Callable[..., Clip], no_network: int
-) -> None:
-    url = f"http://127.0.0.1:{no_network}/film.avi"
-    clip = tiny_film().model_copy(update={"package": None, "url": url})
-    with pytest.raises(FetchError, match=r"Connection refused.*check the network and the address"):
-        pull(clip, store, print)
-
-
-@pytest.mark.parametrize(
-    ("answer", "reason"),
-    [
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nnot", "it ended 6 bytes too early"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nnot", "IncompleteRead"),
-        (b"220 a mail server\r\n", r"220 a mail server\)"),
-    ],
-)
-def test_a_server_that_breaks_off_is_told_from_one_that_has_another_file(
-    store: Store, tiny_film: Callable[..., Clip], answer: bytes, reason: str
-) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve() -> None:
-            connection, _ = server.accept()
-            with connection:
-                connection.recv(4096)
-                connection.sendall(answer)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        url = f"http://127.0.0.1:{server.getsockname()[1]}/film.avi"
-        clip = tiny_film().model_copy(update={"package": None, "url": url})
-        with pytest.raises(FetchError, match=rf"film\.avi failed \({reason}.*check the network"):
-            pull(clip, store, print)
-        thread.join()
-    assert files_of(store) == []
 
 
 def test_a_users_own_file_is_not_fetched(store: Store, tmp_path: Path) -> None:

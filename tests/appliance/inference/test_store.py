@@ -24,7 +24,14 @@ def put(store: Store, clip: Clip, content: bytes) -> Path:
     return path
 
 
-def test_models_and_clips_have_their_folders(store: Store, tiny_film: Callable[..., Clip]) -> None:
+def card_of(content: bytes, **changes: object) -> ModelCard:
+    sha256 = hashlib.sha256(content).hexdigest()
+    return ModelCard.model_validate({"name": "mine", "sha256": sha256} | changes)
+
+
+def test_a_model_lies_under_its_checksum_and_a_clip_under_its_name(
+    store: Store, tiny_film: Callable[..., Clip]
+) -> None:
     card = ModelCard(
         name="mine",
         url="http://example.com/x",
@@ -33,7 +40,7 @@ def test_models_and_clips_have_their_folders(store: Store, tiny_film: Callable[.
         input=Input(size=(3, 3)),
         labels=("person",),
     )
-    assert store.path(card) == store.root / "models" / "mine.onnx"
+    assert store.path(card) == store.root / "models" / "sha256" / ("0" * 64)
     assert store.path(tiny_film()) == store.root / "clips" / "film.avi"
 
 
@@ -101,7 +108,7 @@ def test_a_workplace_is_empty_and_gone_afterwards(
     store: Store, tiny_film: Callable[..., Clip]
 ) -> None:
     clip = tiny_film()
-    left_behind = store.root / ".fetch-film" / "half"
+    left_behind = store.root / f".fetch-{str(clip.sha256)[:20]}" / "half"
     left_behind.mkdir(parents=True)
 
     def work() -> None:
@@ -125,11 +132,80 @@ def test_what_is_kept_lies_in_its_place(store: Store, tiny_film: Callable[..., C
     assert kept.read_bytes() == b"abc"
 
 
+def test_two_names_of_one_file_have_it_once(store: Store) -> None:
+    one, other = card_of(b"abc"), card_of(b"abc", name="other")
+    (store.root / "new").parent.mkdir()
+    (store.root / "new").write_bytes(b"abc")
+    store.keep_model(store.root / "new", str(one.sha256))
+    assert store.verified(one) == store.verified(other) == store.model_path(str(one.sha256))
+
+
+def test_a_file_is_given_with_its_checksum(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "mine.onnx").write_bytes(b"abc")
+    own = ModelCard(name="mine", file=tmp_path / "mine.onnx")
+    kept = store.whole(own)
+    assert kept.path == tmp_path / "mine.onnx"
+    assert kept.sha256 == card_of(b"abc").sha256
+
+
+def test_a_model_of_an_earlier_version_is_found_and_moved_to_its_place(store: Store) -> None:
+    card, older = card_of(b"abc", url="https://example.com/x"), store.root / "models" / "mine.onnx"
+    older.parent.mkdir(parents=True)
+    older.write_bytes(b"abc")
+    assert store.has(card)
+    assert store.verified(card) == store.path(card)
+    assert not older.exists()
+    assert store.verified(card).read_bytes() == b"abc"
+
+
+def test_a_model_of_an_earlier_version_is_used_where_it_is_if_nothing_can_be_written(
+    store: Store,
+) -> None:
+    older = store.root / "models" / "mine.onnx"
+    older.parent.mkdir(parents=True)
+    older.write_bytes(b"abc")
+    # In place of the folder that it would be moved into.
+    (store.root / "models" / "sha256").touch()
+    assert store.verified(card_of(b"abc")) == older
+
+
+def test_another_model_of_the_same_name_from_an_earlier_version_is_not_taken(store: Store) -> None:
+    older = store.root / "models" / "mine.onnx"
+    older.parent.mkdir(parents=True)
+    older.write_bytes(b"another")
+    with pytest.raises(ModelError, match=r"damaged or another one .*add FILE --name mine"):
+        store.verified(card_of(b"abc"))
+
+
+def test_a_model_that_was_added_and_is_gone_is_to_be_added_again(store: Store) -> None:
+    with pytest.raises(ModelError) as caught:
+        store.verified(card_of(b"abc"))
+    assert str(caught.value) == (
+        f"mine is not on this machine: run `appliance models add FILE --name mine --state-dir "
+        f"{store.root}`"
+    )
+
+
+def test_a_model_on_a_server_has_no_file(store: Store) -> None:
+    remote = {"url": "http://gpu-box:8000", "model": "people"}
+    card = ModelCard.model_validate({"name": "far", "backend": "oip", "remote": remote})
+    with pytest.raises(ModelError, match="far runs on a server, and has no file here"):
+        store.verified(card)
+
+
+def test_a_small_file_is_written_whole_in_a_folder_that_is_made_for_it(store: Store) -> None:
+    target = store.names / "mine.yaml"
+    store.written(target, "name: mine\n")
+    store.written(target, "name: yours\n")
+    assert target.read_text() == "name: yours\n"
+    assert list(target.parent.iterdir()) == [target]
+
+
 def test_a_lock_keeps_others_out_and_is_given_back(
     store: Store, tiny_film: Callable[..., Clip]
 ) -> None:
     def take_at_once() -> None:
-        with (store.root / ".lock-film").open("w") as other:
+        with (store.root / f".lock-{str(tiny_film().sha256)[:20]}").open("w") as other:
             fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     with store.locked(tiny_film(), waiting=pytest.fail), pytest.raises(BlockingIOError):
