@@ -1,151 +1,204 @@
-"""Which provider runs which model: found by trying it in a child process, and remembered.
+"""Which provider runs which model, and in which precision: found by trying, in child processes."""
 
-A provider may crash the process on a model that another one runs, so a model is first run by a
-child. What was found is kept per model, onnxruntime and processor.
-"""
-
-import hashlib
-import platform
-import signal
-import subprocess
-import sys
-from collections.abc import Sequence
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from types import MappingProxyType
 
-import structlog
-from pydantic import BaseModel, ConfigDict, ValidationError
+from appliance.inference.catalog import ModelError, Precision
+from appliance.inference.families.fitting import Form
+from appliance.inference.memory_need import free_mib, needed_mib, shortage
+from appliance.inference.precision import TOLERANCE, has_bf16
+from appliance.inference.probe import Trial
+from appliance.inference.session import (
+    CPU,
+    KNOWN,
+    OPENVINO,
+    Computes,
+    available_providers,
+    short,
+)
+from appliance.inference.trials import PROBE, Verdict, blank, find_out, recalled
 
-import appliance
-from appliance.inference.session import CPU, available_providers, runtime_version
-
-PROBE_TIMEOUT_S = 120
-PROBE = (sys.executable, "-m", "appliance.inference.probe")
-_TOP = Path(appliance.__file__).parents[1]
-
-log = structlog.get_logger(__name__)
+# Another provider must save that much before it is taken out of turn; several callers at a time
+# change less.
+CLEARLY = 1.3
+FASTER = 1.05
 
 
-class Verdict(BaseModel):
-    """Whether a provider can run a model here, and if not, why."""
+class NotNowError(ModelError):
+    """A model cannot be run now; later, or with more memory, it may be."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
-    model: str
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The provider to use and what it computes in, why not a better one, and what was measured.
+
+    `notes` are plain data for the status: difference of bf16 from fp32, milliseconds, MiB.
+    """
+
     provider: str
-    runtime: str
-    processor: str
-    works: bool
+    precision: Computes = "fp32"
     reason: str = ""
+    notes: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
 
-class Choice(BaseModel):
-    """The provider to use, and why not a better one."""
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A provider in a precision, with its time for a result; in parts of that of the CPU's own."""
 
-    model_config = ConfigDict(frozen=True)
-
-    provider: str
-    reason: str = ""
+    verdict: Verdict
+    share: float
 
 
-def choose_provider(
+def choose_provider(  # noqa: PLR0913 - what is asked of it, by name
     model: Path,
     sha256: str,
     shape: tuple[int, ...],
     folder: Path,
     command: Sequence[str] = PROBE,
+    *,
+    form: Form | None = None,
+    order: Sequence[str] = (),
+    precision: Precision = "auto",
 ) -> Choice:
-    """The best provider that can run a model with inputs of this shape.
+    """What runs a model with inputs of this shape here.
 
-    `folder` keeps what was found; `command` is the child that finds it.
+    `order` names the providers that may, the first choice first; else it is the best that works,
+    unless onnxruntime's own is clearly faster. `folder` keeps what was found; `command` is the
+    child that finds it; `form` is of the picture that it is tried on.
+
+    Raises:
+        NotNowError: memory is short, or the child gave no answer.
+        ModelError: no provider here can run it, or not in this precision. The text leaves out the
+            model's name.
     """
-    reason = ""
-    for provider in available_providers():
-        if provider == CPU:
-            break
-        known = Verdict(
-            model=sha256,
-            provider=provider,
-            runtime=runtime_version(),
-            processor=_processor(),
-            works=True,
+    providers = providers_in(order)
+    _check_bf16(precision, providers)
+    trier = _Trier(Trial(model=model, provider=CPU, shape=shape, form=form), sha256, folder)
+    trier = replace(trier, command=command)
+    reasons: list[str] = []
+    failed: list[Verdict] = []
+    for provider in providers:
+        found = trier.best(provider, precision)
+        if not found.verdict.works:
+            failed.append(found.verdict)
+            reasons.append(_why(found.verdict))
+        elif not order and provider == OPENVINO and found.share > CLEARLY and precision != "bf16":
+            theirs_ms = found.verdict.measured.result_ms
+            reasons.append(f"{short(provider)}: it takes {theirs_ms:.3g} ms for a result")
+            reasons[-1] += f", {short(CPU)} {theirs_ms / found.share:.3g} ms"
+        else:
+            return _chosen(found.verdict, reasons)
+    raise _refusal(failed, reasons)
+
+
+def providers_in(order: Sequence[str]) -> list[str]:
+    """The providers of this build, as a card names them; all, best first, if it names none.
+
+    Raises:
+        ModelError: a name is none, or this build has none of those named.
+    """
+    built = available_providers()
+    if not order:
+        # TensorRT builds its engine for minutes: only for who asks for it.
+        return [provider for provider in built if provider != KNOWN[0]]
+    names = {short(provider).lower(): provider for provider in KNOWN}
+    wanted = []
+    for name in order:
+        plain = short(name).lower()
+        if plain not in names:
+            close = difflib.get_close_matches(plain, names, 1)
+            hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}"
+            raise ModelError(f"there is no provider {name!r} ({hint})")
+        wanted.append(names[plain])
+    found = [provider for provider in wanted if provider in built]
+    if not found:
+        raise ModelError(
+            f"the onnxruntime installed here has no {' or '.join(map(short, wanted))}, "
+            f"but {', '.join(map(short, built))}"
         )
-        path = folder / f"{_key(known)}.json"
-        verdict = _recall(path, known) or _find_out(model, shape, known, path, command)
-        if verdict.works:
-            return Choice(provider=provider)
-        reason = verdict.reason
-    return Choice(provider=CPU, reason=reason)
+    return found
 
 
-def _find_out(
-    model: Path, shape: tuple[int, ...], known: Verdict, path: Path, command: Sequence[str]
-) -> Verdict:
-    ending, reason = _run_child(model, shape, known.provider, command)
-    verdict = known.model_copy(update={"works": ending == "works", "reason": reason})
-    log.info("provider tried", provider=known.provider, works=verdict.works, reason=reason)
-    if ending != "unclear":
-        _remember(path, verdict)
-    return verdict
+@dataclass(frozen=True, slots=True)
+class _Trier:
+    """Tries one model on one provider after the other."""
+
+    trial: Trial
+    sha256: str
+    folder: Path
+    command: Sequence[str] = PROBE
+
+    def best(self, provider: str, precision: Precision) -> Candidate:
+        """The provider in the precision wanted; `auto` is bf16 where that is as good and faster."""
+        plain = self._try(provider, "fp32", "" if provider == CPU else CPU)
+        if provider != OPENVINO or not plain.verdict.works or precision in ("fp32", "int8"):
+            return plain
+        if not has_bf16():
+            return plain
+        fewer = self._try(provider, "bf16", provider)
+        fewer = replace(fewer, share=fewer.share * plain.share)
+        if precision == "bf16":
+            return fewer
+        good = fewer.verdict.works and fewer.verdict.measured.difference <= TOLERANCE
+        return fewer if good and fewer.share * FASTER <= plain.share else plain
+
+    def _try(self, provider: str, precision: Computes, reference: str) -> Candidate:
+        update = {"provider": provider, "precision": precision, "reference": reference}
+        trial = self.trial.model_copy(update={**update, "memory_mib": free_mib() or 0})
+        known = recalled(trial, self.sha256, self.folder)
+        # Before anything is loaded it can only be estimated; then the child may take what is free.
+        verdict = self._with_room(known or blank(trial, self.sha256))
+        if known is None and verdict.ending != "no memory":
+            verdict = self._with_room(find_out(trial, self.sha256, self.folder, self.command))
+        measured = verdict.measured
+        measurable = measured.result_ms and measured.reference_ms
+        share = measured.result_ms / measured.reference_ms if measurable else 1.0
+        return Candidate(verdict, share)
+
+    def _with_room(self, verdict: Verdict) -> Verdict:
+        """The verdict, unless there is not enough memory now."""
+        need_mib = verdict.measured.memory_mib or needed_mib(self.trial.model)
+        lacking = shortage(need_mib, free_mib())
+        if not lacking or verdict.ending == "fails":
+            return verdict
+        return verdict.model_copy(update={"ending": "no memory", "reason": lacking})
 
 
-def _run_child(
-    model: Path, shape: tuple[int, ...], provider: str, command: Sequence[str]
-) -> tuple[Literal["works", "fails", "unclear"], str]:
-    sizes = ",".join(map(str, shape))
-    try:
-        child = subprocess.run(
-            [*command, str(model.absolute()), provider, sizes],
-            cwd=_TOP,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-            errors="replace",
-            timeout=PROBE_TIMEOUT_S,
-            check=False,
+def _check_bf16(precision: Precision, providers: Sequence[str]) -> None:
+    if precision != "bf16":
+        return
+    if not has_bf16():
+        raise ModelError(
+            "this machine's processor does not compute in bf16 (it has neither avx512_bf16 nor "
+            "amx_bf16): set its precision to auto, fp32 or int8"
         )
-    except subprocess.TimeoutExpired:
-        # The machine may just be busy: it is asked again at the next start.
-        return "unclear", f"it had not answered after {PROBE_TIMEOUT_S} seconds"
-    if child.returncode == 0:
-        return "works", ""
-    if child.returncode < 0:
-        name = signal.Signals(-child.returncode).name
-        # Killed from outside, as for want of memory, says nothing of the model.
-        outside = -child.returncode in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-        return "unclear" if outside else "fails", f"it crashed ({name})"
-    lines = child.stderr.strip().splitlines()
-    return "fails", lines[-1][:300] if lines else f"it ended with status {child.returncode}"
+    if OPENVINO not in providers:
+        raise ModelError(
+            "only OpenVINO computes in bf16, which is not among its providers: "
+            "set its precision to auto, fp32 or int8"
+        )
 
 
-def _recall(path: Path, known: Verdict) -> Verdict | None:
-    try:
-        verdict = Verdict.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError):
-        return None
-    return verdict if _key(verdict) == _key(known) else None
+def _chosen(verdict: Verdict, reasons: Sequence[str]) -> Choice:
+    measured = verdict.measured
+    notes: dict[str, float] = {}
+    if measured.result_ms:
+        notes["result_ms"] = measured.result_ms
+    if verdict.precision == "bf16" and measured.reference_ms:
+        notes |= {"fp32_ms": measured.reference_ms, "difference": measured.difference}
+    return Choice(verdict.provider, verdict.precision, "; ".join(reasons), notes)
 
 
-def _remember(path: Path, verdict: Verdict) -> None:
-    unfinished = path.with_suffix(".new")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(verdict.model_dump_json(indent=2), "utf-8")
-        unfinished.replace(path)
-    except OSError as error:
-        log.warning("cannot keep which provider works; it is tried at each start", error=str(error))
+def _why(verdict: Verdict) -> str:
+    precision = " in bf16" if verdict.precision == "bf16" else ""
+    return f"{short(verdict.provider)}{precision}: {verdict.reason}"
 
 
-def _key(verdict: Verdict) -> str:
-    parts = (verdict.model, verdict.provider, verdict.runtime, verdict.processor)
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:20]
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+def _refusal(failed: Sequence[Verdict], reasons: Sequence[str]) -> ModelError:
+    text = "; ".join(reasons)
+    if any(verdict.ending in ("unclear", "no memory") for verdict in failed):
+        return NotNowError(f"it cannot be run now: {text}")
+    return ModelError(f"nothing here can run it: {text}")
