@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from appliance.inference.catalog import ModelError
 from appliance.inference.families.anomaly import Bank
@@ -18,6 +18,7 @@ from appliance.inference.lending import (
 )
 from appliance.inference.loading import Patience, SharedSession
 from appliance.inference.reading import LentReader
+from appliance.inference.remote_fallback import Fallback
 from appliance.inference.resolution import Resolved
 from blocks.host import Gives
 
@@ -93,17 +94,15 @@ class LendingHost(ABC):
             return known
         finder = self._lent(LentModel, model, "text")
         card = finder.resolved.card
-        reads_with, turns_with = (
-            getattr(card, "reads_with", None),
-            getattr(card, "turns_with", None),
-        )
-        if reads_with is None:
+        if card.reads_with is None:
             raise ModelError(
                 f"{model} finds where text is: name the model that reads it as `reads_with` on "
                 "its card"
             )
-        recogniser = self._lent(LentModel, reads_with, "characters", raw=True)
-        direction = self._lent(LentModel, turns_with, "classes", raw=True) if turns_with else None
+        recogniser = self._lent(LentModel, card.reads_with, "characters", raw=True)
+        direction = None
+        if card.turns_with is not None:
+            direction = self._lent(LentModel, card.turns_with, "classes", raw=True)
         reader = LentReader(finder, recogniser, direction)
         self._handles[model, LentReader] = reader
         return reader
@@ -120,12 +119,24 @@ class LendingHost(ABC):
         return inspector
 
     def _lent(self, kind: type[M], model: str, *tasks: Task, raw: bool = False) -> M:
+        borrowed = self._checked(model, tasks, raw=raw)
         known = self._handles.get((model, kind))
-        if isinstance(known, kind) and known.resolved.family.task in tasks:
-            return known
-        lent = kind(*self._checked(model, tasks, raw=raw))
-        self._handles[model, kind] = lent
-        return lent
+        if known is None:
+            known = self._with_fallback(kind(*borrowed), tasks, raw=raw)
+            self._handles[model, kind] = known
+        return cast(M, known)
+
+    def _with_fallback(self, lent: M, tasks: Sequence[Task], *, raw: bool) -> M:
+        """The model itself, or with the one that takes its place while its server is away."""
+        remote = lent.resolved.card.remote
+        # One that is used for its outputs, as by a reader, has no such twin.
+        if remote is None or not remote.fallback or type(lent) is LentModel:
+            return lent
+        here = type(lent)(*self._checked(remote.fallback, tasks, raw=raw))
+        if here.resolved.card.remote is not None:
+            raise ModelError(f"{remote.fallback} is on a server, too: it can take nobody's place")
+        # It does all that blocks ask of either.
+        return cast(M, Fallback(lent, here, lambda: lent.is_offline))
 
     def _checked(
         self, model: str, tasks: Sequence[Task], *, raw: bool = False

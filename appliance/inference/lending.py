@@ -86,6 +86,12 @@ class LentModel:
         """
         return LoadedModel(self.resolved, self.shared.use(self._patience))
 
+    @property
+    def is_offline(self) -> bool:
+        """Whether it is on a server that is away."""
+        opened = self.shared.opened
+        return opened is not None and opened.elsewhere is not None and opened.elsewhere.is_offline
+
     def run(self, image: Image) -> tuple[Outputs, Fitted]:
         """The outputs for an image, and where in the model's input it lies.
 
@@ -117,11 +123,11 @@ class LentModel:
 
     def _run(self, opened: Opened, tensor: NDArray[Any]) -> Outputs:
         until_s = self._patience.until()
-        with self.shared.streams.one(until_s):
-            if not opened.remote:
-                return opened.session.run(tensor)
+        if opened.elsewhere is not None:
             with self._patience.waiting():
-                return opened.session.run(tensor)
+                return opened.elsewhere.run(tensor, until_s)
+        with self.shared.streams.one(until_s):
+            return opened.session.run(tensor)
 
     def _bar(self, confidence: float | None) -> float:
         return self.resolved.card.confidence if confidence is None else confidence

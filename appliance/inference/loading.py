@@ -64,22 +64,51 @@ class Runs(Protocol):
         ...
 
 
+class RunsElsewhere(Runs, Protocol):
+    """A session on another machine: that is waited for, and may not answer."""
+
+    @property
+    def state(self) -> str:
+        """How it fares, in words."""
+        ...
+
+    @property
+    def is_offline(self) -> bool:
+        """Whether a request now would fail at once."""
+        ...
+
+    @property
+    def late(self) -> int:
+        """How many requests were given up because it was too late for them."""
+        ...
+
+    def run(
+        self, tensor: NDArray[Any], deadline_s: float | None = None
+    ) -> Mapping[str, NDArray[Any]]:
+        """The outputs of one input, by name. LateError: they are not there by then."""
+        ...
+
+    def close(self) -> None:
+        """Ask for nothing more."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Opened:
     """A session, the form of its input, and what is worth knowing of it.
 
     `batch` is how many images at once are faster than one after the other; 1 if none are.
-    `remote` sessions compute on another machine. `notes` go into the status as they are. With
-    `canvases` it takes pixels as these draw them.
+    `notes` go into the status as they are. With `canvases` it takes pixels as these draw them.
+    `elsewhere` is the session, if it is on another machine.
     """
 
     session: Runs
     form: Form
     streams: int
     batch: int = 1
-    remote: bool = False
     notes: Mapping[str, Any] = field(default_factory=dict)
     canvases: Canvases | None = None
+    elsewhere: RunsElsewhere | None = None
 
     @contextmanager
     def fitted(self, image: Image) -> Iterator[tuple[NDArray[Any], Fitted]]:
@@ -105,8 +134,9 @@ class Opened:
         return np.ascontiguousarray(drawn), place
 
 
-Open = Callable[[int], Opened]
-"""Makes a session for so many callers at a time. Raises ModelError, with a sentence."""
+Open = Callable[[int, Start | None], Opened]
+"""Makes a session for so many callers at a time; what else it has to do, it does on threads that it
+starts, if it can. Raises ModelError, with a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,9 +217,11 @@ class SharedSession:
     def close(self) -> None:
         """Let the session go. Who is in it yet comes to its end; who waits for it is told."""
         with self._lock:
+            opened, self._opened = self._opened, None
             self._closed = True
-            self._opened = None
             self._settled.set()
+        if opened is not None and opened.elsewhere is not None:
+            opened.elsewhere.close()
 
     def status(self) -> dict[str, Any]:
         """How it fares, as plain data."""
@@ -199,7 +231,11 @@ class SharedSession:
         if opened is not None:
             told |= {"provider": opened.session.provider, "streams": opened.streams}
             told |= {"loaded_s": round(self._took_s, 3), **opened.notes}
-        return told | {"late": self.streams.late}
+        late = self.streams.late
+        if opened is not None and opened.elsewhere is not None:
+            told["state"] = opened.elsewhere.state
+            late += opened.elsewhere.late
+        return told | {"late": late}
 
     @property
     def opened(self) -> Opened | None:
@@ -271,7 +307,7 @@ class SharedSession:
 
     def _made(self, callers: int) -> Opened:
         try:
-            return self._open(callers)
+            return self._open(callers, self._start)
         except ModelError:
             raise
         except MemoryError as error:
@@ -284,7 +320,7 @@ class SharedSession:
         self.streams.resize(opened.streams)
 
     def _unfit(self) -> bool:
-        if self._opened is None or self._opened.remote:
+        if self._opened is None or self._opened.elsewhere is not None:
             return False
         return self._streams_for(self._made_for) != self._streams_for(self._callers)
 

@@ -9,14 +9,15 @@ from types import MappingProxyType
 from typing import Any
 
 from appliance.clock import Clock, SystemClock
-from appliance.inference.catalog import ModelCard, ModelError, find
+from appliance.inference.catalog import ModelCard, find
 from appliance.inference.hosting import LendingHost
 from appliance.inference.lending import LoadedModel
 from appliance.inference.loading import Patience, SharedSession, Start
-from appliance.inference.metadata import read
-from appliance.inference.opening import Opener, streams_for
-from appliance.inference.resolution import Resolved, resolve
-from appliance.inference.store import Store, digest
+from appliance.inference.opening import Opener, resolved_elsewhere
+from appliance.inference.resolution import Resolved
+from appliance.inference.resolution import resolved as resolved_here
+from appliance.inference.session import streams_for
+from appliance.inference.store import Store
 
 __all__ = ["Lending", "LoadedModel", "Models"]
 
@@ -71,8 +72,7 @@ class Models(LendingHost):
 
     def bank_of(self, resolved: Resolved) -> Path:
         """As LendingHost says."""
-        given: Path | None = getattr(resolved.card, "bank", None)
-        return given or self.store.root / "banks" / f"{resolved.card.name}.npz"
+        return resolved.card.bank or self.store.root / "banks" / f"{resolved.card.name}.npz"
 
     def status(self) -> dict[str, dict[str, Any]]:
         """How each model in use fares, by its name, as plain data."""
@@ -146,13 +146,9 @@ class Models(LendingHost):
         }
 
     def _resolve(self, card: ModelCard) -> Resolved:
-        path = self.store.verified(card)
-        sha256 = card.sha256 or digest(path)
-        try:
-            facts = read(path)
-        except ValueError as error:
-            raise ModelError(f"{card.name}: {error}") from None
-        return resolve(card, path, sha256, facts)
+        if card.remote is None:
+            return resolved_here(card, self.store)
+        return resolved_elsewhere(card, self.store, self._clock)
 
 
 class LaneHost(LendingHost):
@@ -212,4 +208,5 @@ class Lending:
 
 def _key(resolved: Resolved, *, raw: bool) -> Key:
     card = resolved.card
-    return (resolved.sha256, resolved.form, card.precision, card.providers, raw)
+    elsewhere = card.name if card.remote is not None else ""
+    return (resolved.sha256, resolved.form, card.precision, card.providers, raw, elsewhere)

@@ -20,6 +20,7 @@ from appliance.inference.loading import (
     Opened,
     Patience,
     SharedSession,
+    Start,
 )
 from blocks.host import LateError
 
@@ -45,7 +46,7 @@ class Maker:
         self.callers: list[int] = []
         self._errors = list(errors)
 
-    def __call__(self, callers: int) -> Opened:
+    def __call__(self, callers: int, start: Start | None = None) -> Opened:
         self.callers.append(callers)
         if self._errors:
             raise self._errors.pop(0)
@@ -193,8 +194,8 @@ def test_callers_that_come_while_it_loads_have_it_made_anew() -> None:
     aside = Aside()
 
     class Slow(Maker):
-        def __call__(self, callers: int) -> Opened:
-            opened = super().__call__(callers)
+        def __call__(self, callers: int, start: Start | None = None) -> Opened:
+            opened = super().__call__(callers, start)
             session.wanted(2, aside)
             return opened
 

@@ -1,20 +1,25 @@
 """The models as blocks see them, with the real detector and known people."""
 
-from collections.abc import Callable
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 
+from appliance.engine.testing import image
 from appliance.inference.catalog import ModelCard, ModelError, load_catalog, model_cards
+from appliance.inference.loading import Loop, Patience
 from appliance.inference.models import Models
-from appliance.inference.session import available_providers
+from appliance.inference.session import available_providers, cores
 from appliance.inference.store import Store
 from blocks.data import Detections, Image
-from blocks.host import Host
+from blocks.host import Host, LateError
+from tests.appliance.inference.tiny import card, detector, write
 
-# Of TensorProto.DataType.
-UINT8 = 2
 CARDS = model_cards(load_catalog())
 # Seen by eye in the frame: the middle of each person, in pixels.
 PEOPLE = [(601, 173), (716, 356), (291, 241)]
@@ -63,8 +68,7 @@ def test_a_higher_bar_leaves_the_surest(models: Models, campus: Image) -> None:
 
 @pytest.mark.network
 def test_a_model_is_loaded_once_and_says_what_runs_it(models: Models) -> None:
-    host: Host = models
-    first = host.detector("people-ssdlite")
+    first, host = models.detector("people-ssdlite"), cast(Host, models)
     assert host.detector("people-ssdlite") is first
     assert first.labels == ("person",)
     assert first.loaded.provider == available_providers()[0]
@@ -78,35 +82,41 @@ def test_a_users_own_file_is_used_as_it_is(demo_store: Store, tmp_path: Path) ->
     assert host.detector("mine").resolved.card.name == "mine"
 
 
-@pytest.mark.network
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
         ({"labels": ["person", "dog"]}, "2 labels and the background make 3"),
-        ({"input": {"size": [320, 320]}}, r"card's input is \(1, 3, 320, 320\)"),
+        ({"input": {"size": [320, 320]}}, "takes 16 x 16, not the 320 x 320 that is said"),
     ],
 )
 def test_a_card_that_does_not_fit_its_file_is_refused(
-    demo_store: Store, tmp_path: Path, changes: dict[str, object], sentence: str
+    tmp_path: Path, changes: dict[str, object], sentence: str
 ) -> None:
-    card = own_card(demo_store.path(CARDS["people-ssdlite"]), **changes)
+    given = {"labels": ["person"], **changes}
+    file = detector(tmp_path / "mine.onnx")
+    mine = ModelCard.model_validate({"name": "mine", "file": file, "family": "ssd", **given})
     with pytest.raises(ModelError, match=sentence):
-        Models(Store(tmp_path), {"mine": card}).detector("mine")
+        Models(Store(tmp_path), {"mine": mine}).detector("mine")
 
 
-def test_a_model_of_other_numbers_than_images_are_given_as_is_refused(
-    onnx_file: Callable[..., Path], tmp_path: Path
-) -> None:
-    host = Models(Store(tmp_path), {"mine": own_card(onnx_file(element=UINT8))})
-    with pytest.raises(ModelError, match=r"it takes tensor\(uint8\), where images are given as"):
-        host.detector("mine")
+def test_a_model_of_other_numbers_than_images_are_given_as_is_refused(tmp_path: Path) -> None:
+    body = (
+        "boxes = Constant<value = float[1,2,4] {0,0,1,1, 0,0,1,1}>() "
+        "whole = ReduceMean<axes=[1,2,3], keepdims=0>(image) near = Cast<to=1>(whole) "
+        "sure = Constant<value = float[1,2,2] {0.1,0.9, 0.8,0.2}>() scores = Add(sure, near)"
+    )
+    outputs = "float[1,2,4] boxes, float[1,2,2] scores"
+    file = write(tmp_path / "mine.onnx", outputs, body, "double[1,3,16,16]")
+    host = Models(Store(tmp_path), {"mine": card("mine", file, "ssd", "person")})
+    with pytest.raises(ModelError, match=r"mine: .* it takes 1 x 3 x 16 x 16 of float64"):
+        host.detector("mine").detect(image())
 
 
 def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "mine.onnx"
     path.write_bytes(b"no model")
-    with pytest.raises(ModelError, match=r"mine: onnxruntime cannot load .*mine\.onnx"):
-        Models(Store(tmp_path), {"mine": own_card(path)}).detector("mine")
+    with pytest.raises(ModelError, match=r"mine: .*mine\.onnx is no ONNX file"):
+        Models(Store(tmp_path), {"mine": card("mine", path, "ssd", "person")}).detector("mine")
 
 
 def test_an_unknown_model_is_answered_with_the_nearest(tmp_path: Path) -> None:
@@ -122,7 +132,140 @@ def test_a_model_that_is_not_fetched_is_answered_with_the_command(tmp_path: Path
 def test_a_damaged_model_is_refused(tmp_path: Path) -> None:
     store = Store(tmp_path)
     path = store.path(CARDS["people-ssdlite"])
-    path.parent.mkdir()
+    path.parent.mkdir(parents=True)
     path.write_bytes(b"half of i")
     with pytest.raises(ModelError, match="is damaged"):
         Models(store, CARDS).detector("people-ssdlite")
+
+
+# Shared.
+
+
+class Aside:
+    """Keeps what is to be run on threads until it is told to run it."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self._loops: list[Loop] = []
+
+    def __call__(self, name: str, loop: Loop) -> None:
+        self.names.append(name)
+        self._loops.append(loop)
+
+    def run(self) -> None:
+        while self._loops:
+            self._loops.pop(0)(threading.Event())
+
+
+@pytest.fixture(scope="module")
+def probes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What is found out of the models, which are the same in all tests."""
+    return tmp_path_factory.mktemp("probes")
+
+
+@pytest.fixture
+def yard(tmp_path: Path, probes: Path) -> Models:
+    """Models of one file under three names, the last of them in another form."""
+    (tmp_path / "probes").symlink_to(probes)
+    file = detector(tmp_path / "yard.onnx")
+    cards = {
+        "yard": card("yard", file, "ssd", "person"),
+        "gate": card("gate", file, "ssd", "somebody", confidence=0.1),
+        "dark": card("dark", file, "ssd", "person", input={"scale": "0..255"}),
+    }
+    return Models(Store(tmp_path), cards, unloads=True)
+
+
+def test_cards_of_one_file_share_a_session_and_keep_their_own_words(yard: Models) -> None:
+    first, second = yard.detector("yard"), yard.detector("gate")
+    assert first.loaded.session is second.loaded.session
+    assert list(first.detect(image()).label) == ["person"]
+    assert list(second.detect(image()).label) == ["somebody", "somebody"]
+    assert yard.detector("dark").loaded.session is not first.loaded.session
+
+
+def test_all_lanes_use_one_session_which_has_a_stream_for_each_while_there_are_cores(
+    yard: Models,
+) -> None:
+    lending, aside = yard.lend(), Aside()
+    hosts = [lending.host() for _ in range(4)]
+    lent = [host.detector("yard") for host in hosts]
+    assert hosts[0].detector("yard") is lent[0]
+    lending.begin(aside)
+    assert yard.status()["yard"]["state"] == "loading"
+    aside.run()
+    assert aside.names == ["model:yard"]
+    assert len({id(each.loaded.session) for each in lent}) == 1
+    status = yard.status()["yard"]
+    assert (status["users"], status["streams"]) == (4, min(4, cores()))
+    assert status["provider"] in available_providers()
+    assert status["late"] == 0
+
+
+def test_what_no_lane_uses_any_more_is_let_go(yard: Models) -> None:
+    lending = yard.lend()
+    lent = lending.host().detector("yard")
+    lent.detect(image())
+    session = weakref.ref(lent.loaded.session)
+    lending.close()
+    assert yard.status() == {}
+    assert session() is None
+    with pytest.raises(ModelError, match="not lent any more"):
+        lent.detect(image())
+    assert len(yard.lend().host().detector("yard").detect(image())) == 1
+
+
+def test_what_another_daemon_uses_stays(yard: Models) -> None:
+    ours, theirs = yard.lend(), yard.lend()
+    for lending in (ours, ours, theirs):
+        lending.host().detector("yard")
+    ours.begin(Aside())
+    theirs.begin(Aside())
+    assert yard.status()["yard"]["users"] == 3
+    ours.close()
+    assert yard.status()["yard"]["users"] == 1
+
+
+def test_models_that_keep_lend_the_same_session_again(tmp_path: Path) -> None:
+    file = detector(tmp_path / "yard.onnx")
+    models = Models(Store(tmp_path), {"yard": card("yard", file, "ssd", "person")})
+    lending = models.lend()
+    session = lending.host().detector("yard").loaded.session
+    lending.close()
+    assert models.lend().host().detector("yard").loaded.session is session
+
+
+def test_a_bad_model_keeps_no_other_from_being_lent(tmp_path: Path) -> None:
+    good, bad = detector(tmp_path / "good.onnx"), tmp_path / "bad.onnx"
+    bad.write_bytes(good.read_bytes()[:100])
+    cards = {
+        name: card(name, tmp_path / f"{name}.onnx", "ssd", "person") for name in ("good", "bad")
+    }
+    host = Models(Store(tmp_path), cards).lend().host()
+    with pytest.raises(ModelError, match=r"bad: .*bad\.onnx"):
+        host.detector("bad")
+    assert len(host.detector("good").detect(image())) == 1
+
+
+def test_a_lane_gives_its_permit_back_where_a_block_says_so(yard: Models) -> None:
+    said = []
+
+    @contextmanager
+    def waiting() -> Iterator[None]:
+        said.append("out")
+        yield
+        said.append("in")
+
+    host: Host = yard.lend(Patience(waiting)).host()
+    with host.waiting():
+        assert said == ["out"]
+    assert said == ["out", "in"]
+
+
+def test_a_stop_ends_the_wait_for_a_model(yard: Models) -> None:
+    lending = yard.lend()
+    lent = lending.host().detector("yard")
+    lending.begin(Aside())
+    lending.stop()
+    with pytest.raises(LateError, match="the model yard is still loading"):
+        lent.detect(image())
