@@ -200,6 +200,20 @@ class Store:
         """Move a model of this checksum, on the store's file system, to its place. As `keep`."""
         return self._placed(file, self.model_path(sha256))
 
+    def remove(self, entry: Entry) -> bool:
+        """Take the file of an entry away, with what is known of it; whether it was there.
+
+        Raises:
+            OSError: it cannot be removed.
+        """
+        path = self._found(entry)
+        if path is None or entry.file is not None:
+            return False
+        path.unlink()
+        sync(path.parent)
+        (self.facts / f"{entry.sha256}.json").unlink(missing_ok=True)
+        return True
+
     def _placed(self, file: Path, target: Path) -> Path:
         _made(target.parent)
         sync(file)
