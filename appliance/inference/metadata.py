@@ -14,7 +14,7 @@ import ast
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import onnxruntime
@@ -23,17 +23,17 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 import appliance
 from appliance.inference.families import (
     classification,
+    detr,
     embedding,
+    nanodet,
     ocr,
     ocr_lines,
     segmentation,
-    yolo,
-    yolo_masks,
-    yolo_oriented,
-    yolo_pose,
+    yolox,
 )
 from appliance.inference.families.fitting import Layout
-from appliance.inference.families.registry import family_of
+from appliance.inference.families.grids import number
+from appliance.inference.families.registry import FAMILIES, family_of
 from appliance.inference.families.vectors import described, length
 from appliance.inference.session import CPU
 
@@ -44,14 +44,18 @@ _ERRORS_ONLY = 3
 # Families whose results have no names.
 _NAMELESS = ("embedding", "ocr", "anomaly")
 Shapes = Mapping[str, tuple[int | str, ...]]
-Mismatch = Callable[[Shapes, int | None], str]
-_TASKS: Mapping[str, tuple[str, Mismatch]] = {
-    "detect": ("yolo", yolo.mismatch),
-    "segment": ("yolo_masks", yolo_masks.mismatch),
-    "pose": ("yolo_pose", yolo_pose.mismatch),
-    "obb": ("yolo_oriented", yolo_oriented.mismatch),
-    "classify": ("classification", classification.mismatch),
+# What exporters of YOLO call the families.
+_TASKS = {
+    "detect": "yolo",
+    "segment": "yolo_masks",
+    "pose": "yolo_pose",
+    "obb": "yolo_oriented",
+    "classify": "classification",
 }
+# Families of one table of candidates.
+_TABLES = ("yolo_masks", "yolo", "yolox", "nanodet", "yolo_pose")
+# Those that give one candidate for each cell of grids.
+_GRIDS = {"yolox": yolox.STRIDES, "nanodet": nanodet.STRIDES}
 
 
 class Facts(BaseModel):
@@ -125,17 +129,17 @@ def told(
     unknown: list[str] = []
     if not labels:
         labels, unknown = _labels(facts.metadata)
-    count = len(labels) or None
+    silent = not labels and not unknown
+    found, layout, no_size = _size(facts, size)
     if family:
-        why = family_of(family).mismatch(facts.outputs, count)
+        families, why = [family], family_of(family).mismatch(facts.outputs, len(labels) or None)
     else:
-        family, why = _family(facts, count)
-    if why:
-        unknown.append(why)
-    found, layout, why = _size(facts, size)
-    if why:
-        unknown.append(why)
-    if not labels and family not in _NAMELESS and not unknown:
+        families, why = _families(facts, len(labels) or None, found)
+        family = families[0] if len(families) == 1 else ""
+    if silent and family:
+        labels = family_of(family).labels
+    unknown += [sentence for sentence in (why, no_size) if sentence]
+    if silent and not labels and families and not any(name in _NAMELESS for name in families):
         unknown.append("the file names no labels: say them with `labels`")
     return Told(family=family, size=found, layout=layout, labels=labels, unknown=tuple(unknown))
 
@@ -169,42 +173,82 @@ def _value(text: str) -> object:
         return None
 
 
-def _family(facts: Facts, labels: int | None) -> tuple[str, str]:
-    """The family, or why it cannot be told."""
+def _families(
+    facts: Facts, labels: int | None, size: tuple[int, int] | None
+) -> tuple[list[str], str]:
+    """The families it may be of, and why it is not told of which one it is."""
     shapes, task = facts.outputs, facts.metadata.get("task", "")
     if task in _TASKS:
-        family, mismatch = _TASKS[task]
-        why = mismatch(shapes, labels)
-        return ("", f"its metadata says `task` {task}, but {why}") if why else (family, "")
+        why = FAMILIES[_TASKS[task]].mismatch(shapes, labels)
+        return ([], f"its metadata says `task` {task}, but {why}") if why else ([_TASKS[task]], "")
     if "character" in facts.metadata:
         why = ocr_lines.recognition_mismatch(shapes, labels)
-        return ("", why) if why else ("ocr_lines", "")
-    found = _fitting(shapes, labels)
+        return ([], why) if why else (["ocr_lines"], "")
+    if {"labels", "boxes", "scores"} <= set(shapes) and len(shapes["labels"]) == 2:
+        return [], detr.mismatch(shapes, labels)
+    found = _fitting(shapes, labels, size)
+    if "names" in facts.metadata:
+        # The exporters of the others write nothing.
+        found = [name for name in found if name not in _GRIDS] or found
     if len(found) == 1:
-        return found[0], ""
+        return found, ""
     if found:
-        return "", f"it may be of the family {' or '.join(found)}: say which with `family`"
-    return "", f"its outputs are of no family known: {described(shapes)}"
+        return found, f"it may be of the family {' or '.join(found)}: say which with `family`"
+    if labels and (likely := _fitting(shapes, None, size)):
+        why = FAMILIES[likely[0]].mismatch(shapes, labels)
+        return [], f"its outputs are like those of the family {likely[0]}, but {why}"
+    return [], f"its outputs are of no family known: {described(shapes)}"
 
 
-def _fitting(shapes: Shapes, labels: int | None) -> list[str]:
+def _fitting(shapes: Shapes, labels: int | None, size: tuple[int, int] | None) -> list[str]:
     """The families that outputs of these shapes may be of."""
+    for name in ("centerface", "blazeface", "movenet"):
+        if not FAMILIES[name].mismatch(shapes, None):
+            return [name] if labels in (None, 1) else []
     if all(length(shape) is not None for shape in shapes.values()) and shapes:
         # A row of numbers is of a classifier where it has one for each label.
         if labels is not None:
             return [] if classification.mismatch(shapes, labels) else ["classification"]
         single = [] if embedding.mismatch(shapes) else ["embedding"]
         return ["classification", *single]
-    if set(shapes) == {"boxes", "scores"} and shapes["boxes"][-1] == 4:
-        # Of DETR, the boxes are the same: only an SSD has a column for the background.
-        return ["ssd", "detr"]
-    if any(len(shape) == 3 for shape in shapes.values()):
-        tables = [("yolo_masks", yolo_masks.mismatch), ("yolo", yolo.mismatch)]
-        if labels == 1 or labels is None:
-            tables.append(("yolo_pose", yolo_pose.mismatch))
-        return [name for name, mismatch in tables if not mismatch(shapes, labels)]
+    tables = [shape for shape in shapes.values() if len(shape) == 3]
+    if len(tables) == 2:
+        return _of_queries(shapes, labels)
+    if tables:
+        return [name for name in _TABLES if _is_table(name, shapes, tables[0], labels, size)]
     maps = [] if segmentation.mismatch(shapes, labels) else ["segmentation"]
     return maps if labels or ocr.mismatch(shapes) else [*maps, "ocr"]
+
+
+def _of_queries(shapes: Shapes, labels: int | None) -> list[str]:
+    """Of boxes and scores apart."""
+    if set(shapes) == {"boxes", "scores"}:
+        # Of DETR, the boxes are the same: only an SSD has a column for the background.
+        return [name for name in ("ssd", "detr") if not FAMILIES[name].mismatch(shapes, labels)]
+    # RF-DETR's own export calls the boxes so.
+    likely = ("rf_detr",) if "dets" in shapes else ("detr", "rf_detr")
+    return [name for name in likely if not FAMILIES[name].mismatch(shapes, labels)][:1]
+
+
+def _is_table(
+    name: str,
+    shapes: Shapes,
+    table: tuple[int | str, ...],
+    labels: int | None,
+    size: tuple[int, int] | None,
+) -> bool:
+    """Whether it may be a table of candidates of that family."""
+    count, columns = table[1:]
+    if name == "yolo_pose" and (labels not in (None, 1) or len(shapes) > 1):
+        return False
+    grids = _GRIDS.get(name, ()) if size is not None and isinstance(count, int) else ()
+    if size is not None and grids and count not in [number(size, strides) for strides in grids]:
+        return False
+    tried = [labels]
+    if name == "yolo" and labels is None and isinstance(columns, int):
+        # With an objectness and without: it is a yolo, whatever the number of its labels.
+        tried += [more for more in (columns - 4, columns - 5) if more > 0]
+    return any(not FAMILIES[name].mismatch(shapes, some) for some in tried)
 
 
 def _size(facts: Facts, said: tuple[int, int] | None) -> tuple[tuple[int, int] | None, Layout, str]:

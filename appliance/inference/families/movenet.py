@@ -22,6 +22,7 @@ from blocks.data import Detections
 
 LABELS = ("person",)
 KEYPOINTS = 17
+PEOPLE = 6
 LIKELY = 0.2
 # Fewer likely points are no person: such are found in pictures without any.
 FEWEST = 4
@@ -38,10 +39,10 @@ def mismatch(shapes: Mapping[str, Shape], labels: int | None) -> str:
     """Why outputs of these shapes are none of this family with so many labels, or nothing."""
     found = list(shapes.values())
     one = len(found) == 1 and len(found[0]) == 4 and found[0][1:] == (1, KEYPOINTS, 3)
-    several = len(found) == 1 and len(found[0]) == 3 and found[0][2] == 3 * KEYPOINTS + 5
+    several = len(found) == 1 and found[0][1:] == (PEOPLE, 3 * KEYPOINTS + 5)
     if not one and not several:
         return (
-            "a movenet has one output, (1, 1, 17, 3) or (1, people, 56), this model has "
+            "a movenet has one output, (1, 1, 17, 3) or (1, 6, 56), this model has "
             f"{described(shapes)}"
         )
     if labels not in (None, 1):

@@ -81,6 +81,93 @@ def test_what_may_be_two_families_is_asked_for() -> None:
     )
 
 
+EIGHTY = tuple(f"class {number}" for number in range(80))
+FOUR_MAPS: Shapes = {
+    "537": (1, 1, 120, 160),
+    "538": (1, 2, 120, 160),
+    "539": (1, 2, 120, 160),
+    "540": (1, 10, 120, 160),
+}
+
+
+@pytest.mark.parametrize(
+    ("outputs", "family", "labels"),
+    [
+        (FOUR_MAPS, "centerface", ("face",)),
+        ({"regressors": (1, 896, 16), "classificators": (1, 896, 1)}, "blazeface", ("face",)),
+        ({"out": (1, 1, 17, 3)}, "movenet", ("person",)),
+        ({"out": (1, 6, 56)}, "movenet", ("person",)),
+    ],
+)
+def test_families_that_find_one_thing_have_its_label(
+    outputs: Shapes, family: str, labels: tuple[str, ...]
+) -> None:
+    found = told(facts(outputs))
+    assert (found.family, found.labels, found.unknown) == (family, labels, ())
+    assert told(facts(outputs), family).labels == labels
+    assert told(facts(outputs), labels=("visitor",)).labels == ("visitor",)
+    (sentence,) = told(facts(outputs), labels=EIGHTY).unknown
+    assert sentence.startswith(f"its outputs are like those of the family {family}, but ")
+
+
+@pytest.mark.parametrize(
+    ("outputs", "side", "family"),
+    [
+        ({"x": (1, 3598, 112)}, 416, "nanodet"),
+        ({"x": (1, 25200, 85)}, 640, "yolo"),
+        ({"x": (1, 8400, 84)}, 640, "yolo"),
+        ({"logits": (1, 300, 80), "pred_boxes": (1, 300, 4)}, 640, "detr"),
+        ({"logits": (1, 300, 81), "pred_boxes": (1, 300, 4)}, 640, "rf_detr"),
+        ({"dets": (1, 300, 4), "labels": (1, 300, 91)}, 560, "rf_detr"),
+        ({"boxes": (1, 1917, 4), "scores": (1, 1917, 81)}, 300, "ssd"),
+        ({"boxes": (1, 300, 4), "scores": (1, 300, 80)}, 640, "detr"),
+        ({"x": (1, 116, 8400), "y": (1, 32, 160, 160)}, 640, "yolo_masks"),
+    ],
+)
+def test_with_the_labels_the_shapes_say_the_family(outputs: Shapes, side: int, family: str) -> None:
+    found = told(facts(outputs, {"x": (1, 3, side, side)}), labels=EIGHTY)
+    assert (found.family, found.unknown) == (family, ())
+
+
+def test_one_candidate_for_each_cell_may_be_of_two_families() -> None:
+    table = facts({"x": (1, 8400, 85)}, {"x": (1, 3, 640, 640)})
+    assert told(table, labels=EIGHTY).unknown == (
+        "it may be of the family yolo or yolox: say which with `family`",
+    )
+    assert told(table, "yolox", EIGHTY).unknown == ()
+    # Three for each cell, of an input four times as small, are of no yolox.
+    smaller = facts({"x": (1, 6300, 85)}, {"x": (1, 3, 320, 320)})
+    assert told(smaller, labels=EIGHTY).family == "yolo"
+    # Only exporters of yolo write the names.
+    named = facts({"x": (1, 8400, 85)}, {"x": (1, 3, 640, 640)}, names=str(list(EIGHTY)))
+    assert told(named).family == "yolo"
+
+
+def test_family_and_labels_are_asked_for_together() -> None:
+    assert told(facts({"x": (1, 56, 5040)})).unknown == (
+        "it may be of the family yolo or yolo_pose: say which with `family`",
+        "the file names no labels: say them with `labels`",
+    )
+    assert told(facts({"x": (1, 56, 5040)}), labels=("person",)).family == "yolo_pose"
+
+
+def test_labels_that_are_too_few_or_too_many_are_told() -> None:
+    assert told(facts({"x": (1, 84, 5040)}), labels=("cat", "dog")).unknown == (
+        "its outputs are like those of the family yolo, but its output is (1, 84, 5040), where "
+        "2 labels make 6 columns (one more in rows with an objectness)",
+    )
+
+
+def test_an_export_that_takes_the_size_of_the_image_is_told() -> None:
+    shapes: Shapes = {"labels": (1, 300), "boxes": (1, 300, 4), "scores": (1, 300)}
+    inputs: Shapes = {"images": (1, 3, 640, 640), "orig_target_sizes": (1, 2)}
+    assert told(facts(shapes, inputs), labels=EIGHTY).unknown == (
+        "its outputs are those of an export with the end put into the graph, which also takes the "
+        "size of the image; export it without (the model alone, its logits and boxes)",
+        "it takes other inputs than one image: images, orig_target_sizes",
+    )
+
+
 def test_outputs_of_no_family_are_told() -> None:
     (sentence,) = told(facts({"x": (1, 2, 3, 4, 5)})).unknown
     assert sentence == "its outputs are of no family known: x (1 x 2 x 3 x 4 x 5)"

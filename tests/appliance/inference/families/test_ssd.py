@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from appliance.inference.families.fitting import Fitted, fit
-from appliance.inference.families.ssd import MOST_BOXES, decode, form, mismatch
+from appliance.inference.families.ssd import decode, form, mismatch
+from appliance.inference.families.suppression import MOST_BOXES
 from blocks.data import Image
 
 LABELS = ("person", "dog")
