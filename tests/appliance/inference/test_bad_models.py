@@ -14,6 +14,7 @@ import pytest
 
 from appliance.inference.catalog import ModelCard, ModelError, load_catalog
 from appliance.inference.models import Models
+from appliance.inference.session import available_providers
 from appliance.inference.store import Store
 from blocks.data import Image
 
@@ -187,7 +188,7 @@ def test_axes_of_any_size_are_asked_for(refusal: Refusal, written: Write) -> Non
     assert "say which with `size`" in refusal(written("float[1,3,h,w] image"))
 
 
-def free(path: Path, state: Path) -> Models:
+def free(path: Path, state: Path, *providers: str) -> Models:
     card = ModelCard.model_validate(
         {
             "name": "free",
@@ -195,6 +196,7 @@ def free(path: Path, state: Path) -> Models:
             "family": "yolo",
             "labels": LABELS,
             "input": {"size": (32, 32)},
+            "providers": providers,
         }
     )
     return Models(Store(state), {"free": card})
@@ -207,11 +209,14 @@ def test_with_a_size_they_work(written: Write, tmp_path: Path) -> None:
     assert found.xyxy.tolist() == [[24.0, 24.0, 40.0, 40.0]]
 
 
-def test_a_batch_that_is_only_said_to_be_free(written: Write, tmp_path: Path) -> None:
+@pytest.mark.parametrize("provider", available_providers())
+def test_a_batch_that_is_only_said_to_be_free(
+    written: Write, tmp_path: Path, provider: str
+) -> None:
     # Of four images there would be four sums, which fit no table of twenty.
     body = BODY.replace("mean = ReduceMean<axes = [1, 2], keepdims = 1>(rows)", ONLY_ONE)
     path = written("float[N,3,32,32] image", outputs="float[N,6,20] out", body=body)
-    found = free(path, tmp_path).detector("free")
+    found = free(path, tmp_path, provider).detector("free")
     for _ in range(3):
         assert found.detect(PICTURE).label.tolist() == ["cat"]
     assert [len(each) for each in found.detect_many([PICTURE] * 5)] == [1] * 5
