@@ -77,17 +77,22 @@ class RemoteSession:
         self._watched = False
         self._closed = False
         self._signature = recall(kept, remote)
-        # Whether somebody relies on what it was said to take and give.
-        self._told = False
+        # Whether somebody may rely on what it was said to take and give, here or before.
+        self._told = self._signature is not None
         self._late = 0
 
     @property
     def facts(self) -> Facts:
-        """What the model takes and gives, asked of the server once, or as it was remembered.
+        """What the model takes and gives: the server is asked once, or else it is remembered.
 
         Raises:
             OfflineError: it cannot be asked, and nothing is remembered.
         """
+        if not self._circuit.failures and self._circuit.is_open:
+            # What was remembered is only relied on if there is nothing newer.
+            self._told = False
+            with suppress(OfflineError):
+                self._admit(_Time(self._clock, self.remote.timeout_s))
         takes, gives = self._known()
         return Facts(
             inputs={takes.name: takes.shape},
@@ -234,9 +239,10 @@ class RemoteSession:
                 self._circuit.passed()
 
     def _take(self, found: Signature) -> None:
-        known, self._signature = self._signature, found if not self._told else self._signature
         remember(self._kept, self.remote, found)
-        if self._told and known != found:
+        if not self._told:
+            self._signature = found
+        elif self._signature != found:
             raise ServerError(
                 "the model there takes or gives other tensors than before; restart to use it"
             )

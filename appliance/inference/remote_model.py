@@ -127,7 +127,7 @@ def refusal(answer: Answer) -> str:
         content = parsed(answer.body)
         said = content.get("error", content.get("detail"))
         if isinstance(said, str) and said.strip():
-            what += f", {' '.join(said.split())[:_LONGEST_QUOTE]!r}"
+            what += f"; it says {' '.join(said.split())[:_LONGEST_QUOTE]!r}"
     return what
 
 

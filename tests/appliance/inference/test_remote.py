@@ -321,16 +321,28 @@ def test_what_it_takes_is_remembered_for_a_start_without_the_server(
     assert people.run(IMAGE)["sum"].tolist() == [132.0]
 
 
-def test_what_nobody_relied_on_yet_is_replaced_by_what_the_server_says(
+def test_what_is_remembered_gives_way_to_what_the_server_says(
     oip: OipServer, session: Made, tmp_path: Path
 ) -> None:
     kept = tmp_path / "people.json"
     _ = session(kept=kept).facts
-    oip.takes = ("image", "UINT8", [1, 3, 2, 2])
+    oip.takes = ("image", "FP32", [1, 3, 4, 4])
+    assert session(kept=kept).facts.inputs == {"image": (1, 3, 4, 4)}
+    oip.fault = "not-ready"
+    assert session(kept=kept).facts.inputs == {"image": (1, 3, 4, 4)}
+
+
+def test_a_model_that_became_another_one_since_it_was_remembered_is_not_used(
+    oip: OipServer, session: Made, tmp_path: Path
+) -> None:
+    kept = tmp_path / "people.json"
+    _ = session(kept=kept).facts
     people = session(kept=kept)
-    people.run(IMAGE.astype(np.uint8))
-    assert people.input_type == "tensor(uint8)"
-    assert session(kept=kept).input_type == "tensor(uint8)"
+    oip.takes = ("image", "UINT8", [1, 3, 2, 2])
+    assert "takes or gives other tensors than before; restart to use it" in refusal(people)
+    again = session(kept=kept)
+    assert again.input_type == "tensor(uint8)"
+    assert again.run(IMAGE.astype(np.uint8))["sum"].tolist() == [132.0]
 
 
 def test_no_token_is_shown_even_if_the_server_repeats_it(oip: OipServer, session: Made) -> None:
@@ -338,7 +350,7 @@ def test_no_token_is_shown_even_if_the_server_repeats_it(oip: OipServer, session
     people = session(token="hunter2-hunter2")
     with capture_logs() as logs:
         told = refusal(people)
-    assert "the token or the password is refused (401), 'who is …?'" in told
+    assert "the token or the password is refused (401); it says 'who is …?'" in told
     assert "hunter2" not in told + people.state + repr(logs) + repr(people.remote)
     assert [row["event"] for row in logs] == ["model server is offline"]
 

@@ -99,7 +99,7 @@ def test_a_server_that_says_it_takes_bytes_and_does_not_is_believed(
     oip.fault = "no-binary"
     one = model()
     one.describe(soon())
-    with pytest.raises(ServerError, match=r"status 500, .*codec"):
+    with pytest.raises(ServerError, match=r"status 500; it says .*codec"):
         one.infer(IMAGE, KNOWN, soon())
     assert kinds(oip) == ["binary"]
 
@@ -159,7 +159,7 @@ def test_whole_numbers_stay_what_they_are(
     ("fault", "sentence"),
     [
         ("not-ready", r"it is not ready \(503\)"),
-        ("no-model", r"no such model there \(404\).*, 'Request for unknown model'"),
+        ("no-model", r"no such model there \(404\).*; it says 'Request for unknown model'"),
         ("moved", r"sends us elsewhere \(302\): set that address as the url"),
     ],
 )
@@ -218,8 +218,8 @@ def test_no_number_in_json_is_a_sentence(oip: OipServer, model: Made) -> None:
     [
         (Answer(503, {}, b""), "it is not ready (503)"),
         (Answer(418, {}, b"<html>"), "it answers with the status 418"),
-        (Answer(400, {}, b'{"error": "a\\n b"}'), "it answers with the status 400, 'a b'"),
-        (Answer(422, {}, b'{"detail": "no"}'), "it answers with the status 422, 'no'"),
+        (Answer(400, {}, b'{"error": "a\\n b"}'), "it answers with the status 400; it says 'a b'"),
+        (Answer(422, {}, b'{"detail": "no"}'), "it answers with the status 422; it says 'no'"),
         (Answer(400, {}, b'{"error": 5}'), "it answers with the status 400"),
     ],
 )
