@@ -25,7 +25,7 @@ from appliance.engine.run import Run
 from appliance.engine.shared import Shared
 from appliance.engine.turn import Turn
 from appliance.explain import Watched, answered
-from appliance.inference.catalog import load_catalog, model_cards
+from appliance.inference.declared import cards
 from appliance.inference.loading import Patience
 from appliance.inference.models import Models
 from appliance.inference.store import Store
@@ -76,7 +76,8 @@ class Daemon:
     begins anew; without it stays ended, and `failure` says why.
 
     Raises:
-        DefinitionError, ModelError: a workflow cannot be started.
+        DefinitionError, SettingsError: a workflow cannot be started, or what declares a model is
+            wrong.
         OutboxError: the state directory cannot be used.
     """
 
@@ -99,9 +100,7 @@ class Daemon:
         self._supervisor = Supervisor(clock)
         # For what runs once, and for which no stop waits.
         self._aside = partial(self._supervisor.start, restart=False, rank=CAMERAS, patience_s=0.0)
-        self._models = models or Models(
-            Store(settings.state_dir), model_cards(load_catalog()), clock=clock, unloads=True
-        )
+        self._models = models or _models(settings, plans, clock)
         self._began_s = clock.monotonic()
         self._turns = DecodeTurns(core_count())
         self._cameras = {name: self._camera(name) for name in settings.cameras}
@@ -343,6 +342,11 @@ def is_picture(annotation: Any) -> bool:
     """Whether values of this type are pictures, or many of them."""
     parts = [part for part in get_args(annotation) if part not in (Ellipsis, NoneType)]
     return annotation is Image or (bool(parts) and all(map(is_picture, parts)))
+
+
+def _models(settings: Settings, plans: Mapping[str, Plan], clock: Clock) -> Models:
+    needs = [n for name, plan in plans.items() for n in plan.needs(settings.pipelines[name].inputs)]
+    return Models(Store(settings.state_dir), cards(settings, needs), clock=clock, unloads=True)
 
 
 def _gate(given: MotionGateSettings | None) -> MotionGate | None:

@@ -11,7 +11,7 @@ from appliance.clock import Clock
 from appliance.daemon import STOP_S, Daemon
 from appliance.engine.plan import Plan
 from appliance.engine.turn import Turn
-from appliance.inference.catalog import load_catalog, model_cards
+from appliance.inference.declared import cards
 from appliance.pipelines.planning import plan_pipelines
 from appliance.report import RunReport
 from appliance.settings import LOCAL, Settings
@@ -100,7 +100,7 @@ def run_workflow(
         DefinitionError, InputError, ModelError, VideoError, OutboxError: it cannot be begun, or the
             source held no picture.
     """
-    plans = plan_pipelines(settings, load_blocks(), model_cards(load_catalog()))
+    plans = plan_pipelines(settings, load_blocks(), cards(settings))
     (plan,) = plans.values()
     url = settings.cameras[CAMERA].url
     with ExitStack() as opened:

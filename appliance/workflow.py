@@ -21,14 +21,14 @@ from appliance.engine.failures import StepFailure, told_plainly
 from appliance.engine.plan import Plan, load_plan
 from appliance.engine.run import Run
 from appliance.engine.ticks import MOST_TICKS, moment_at, next_tick
-from appliance.inference.catalog import load_catalog, model_cards
+from appliance.inference.declared import cards
 from appliance.inference.models import Models
 from appliance.inference.store import Store
 from appliance.observe.log import use_logging_of_python
 from appliance.pipelines.lane import OVERDUE
 from appliance.pipelines.planning import plan_file
 from appliance.result import Result
-from appliance.settings import default_state_dir, sources_for
+from appliance.settings import Settings, default_state_dir, sources_for
 from appliance.shipped import shipped
 from appliance.sources import SettingsError
 from blocks.block import Origin
@@ -85,7 +85,8 @@ class Workflow:
             DefinitionError: everything that is wrong in it.
         """
         path = _place(Path(file))
-        return cls(plan_file(path, load_blocks()), path, _models(state_dir))
+        plan = plan_file(path, load_blocks())
+        return cls(plan, path, _models(plan, state_dir))
 
     @classmethod
     def from_text(cls, text: str, *, state_dir: str | Path | None = None) -> "Workflow":
@@ -96,7 +97,7 @@ class Workflow:
         """
         _refuse_no_text(text)
         plan = load_plan(text, TEXT, load_blocks(), sources_for(Path(TEXT)))
-        return cls(plan, Path(f"{plan.name}.yaml"), _models(state_dir))
+        return cls(plan, Path(f"{plan.name}.yaml"), _models(plan, state_dir))
 
     @property
     def name(self) -> str:
@@ -384,7 +385,8 @@ def _place(path: Path) -> Path:
     raise SettingsError(f"{path}: there is no such file, and no workflow ships by this name{hint}")
 
 
-def _models(state_dir: str | Path | None) -> Models:
+def _models(plan: Plan, state_dir: str | Path | None) -> Models:
     use_logging_of_python()
-    store = Store(Path(state_dir) if state_dir is not None else default_state_dir())
-    return Models(store, model_cards(load_catalog()))
+    place = Path(state_dir) if state_dir is not None else default_state_dir()
+    settings = Settings(place, cameras={}, connections={}, pipelines={}, base=Path())
+    return Models(Store(place), cards(settings, plan.needs()))

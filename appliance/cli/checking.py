@@ -8,6 +8,7 @@ import click
 from appliance.camera_settings import doubts
 from appliance.cli.options import CONFIG
 from appliance.inference.catalog import load_catalog, model_cards
+from appliance.inference.declared import cards
 from appliance.pipelines.planning import check_files
 from appliance.sentences import REFUSED, fail, sentences
 from appliance.settings import Settings, read_settings
@@ -27,8 +28,8 @@ def check(files: Sequence[Path], config: Path | None) -> None:
     with sentences():
         if not files and config is None:
             raise SettingsError("name workflow files, or a settings file with --config")
-        models = model_cards(load_catalog())
         settings = read_settings(config) if config else None
+        models = cards(settings) if settings else model_cards(load_catalog())
         checked = check_files(files, settings, load_blocks(), models)
         for line in checked.lines:
             click.echo(line)

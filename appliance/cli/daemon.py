@@ -11,7 +11,7 @@ from appliance.cli.signals import stop_on_signals
 from appliance.clock import SystemClock
 from appliance.control import request
 from appliance.daemon import serve
-from appliance.inference.catalog import load_catalog, model_cards
+from appliance.inference.declared import cards
 from appliance.observe.log import set_up_logging
 from appliance.pipelines.planning import plan_pipelines
 from appliance.sentences import sentences
@@ -29,7 +29,7 @@ def serve_command(config: Path | None, state_dir: Path | None) -> None:
     set_up_logging("json" if logs_to_journal() else "console")
     with sentences():
         settings = read_settings(config or DEFAULT_CONFIG, state_dir)
-        plans = plan_pipelines(settings, load_blocks(), model_cards(load_catalog()))
+        plans = plan_pipelines(settings, load_blocks(), cards(settings))
         clock, stop = SystemClock(), threading.Event()
         stop_on_signals(stop, clock)
         serve(settings, plans, clock, stop)
