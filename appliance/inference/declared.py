@@ -177,8 +177,9 @@ class _Reader:
             if card.remote is not None:
                 named["remote", "fallback"] = card.remote.fallback
             for keys, name in named.items():
-                if name and name not in known - {card.name}:
-                    what = f"there is no other model '{name}'{suggestion(name, known)}"
+                others = known - {card.name}
+                if name and name not in others:
+                    what = f"there is no other model '{name}'{suggestion(name, others)}"
                     problem = Problem(document.mark((*place, *keys)), dotted((*place, *keys)), what)
                     self._refusals += refusal([problem], document).problems
 

@@ -1,0 +1,74 @@
+"""A card completed by its file."""
+
+from pathlib import Path
+
+import pytest
+
+from appliance.inference.catalog import ModelError
+from appliance.inference.metadata import Facts
+from appliance.inference.resolution import known_facts, resolve, resolved
+from appliance.inference.store import Store
+from tests.appliance.inference import tiny
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "state")
+
+
+def test_a_model_is_checked_read_and_completed(store: Store, tmp_path: Path) -> None:
+    path = tiny.classifier(tmp_path / "pets.onnx")
+    found = resolved(tiny.card("pets", path, "classification", "cat", "dog"), store)
+    assert (found.path, found.family.name, found.labels) == (path, "classification", ("cat", "dog"))
+    assert found.form.size == (tiny.SIZE, tiny.SIZE)
+    assert len(found.sha256) == 64
+    assert found.facts.outputs == {"out": (1, 2)}
+
+
+def test_all_that_does_not_fit_is_said_in_one_sentence(store: Store, tmp_path: Path) -> None:
+    path = tiny.classifier(tmp_path / "pets.onnx")
+    card = tiny.card("pets", path, "classification", "cat", input={"size": [300, 200]})
+    with pytest.raises(ModelError) as caught:
+        resolved(card, store)
+    assert str(caught.value).startswith(f"pets: the model card does not fit {path}: ")
+    assert "its input takes 16 x 16, not the 300 x 200 that is said" in str(caught.value)
+
+
+def test_a_file_that_is_no_model_is_named(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "pets.onnx").write_bytes(b"<html>not found</html>")
+    card = tiny.card("pets", tmp_path / "pets.onnx", "classification", "cat")
+    with pytest.raises(ModelError, match=r"^pets: .*pets\.onnx is no ONNX file"):
+        resolved(card, store)
+
+
+def test_what_a_file_says_is_kept_by_its_checksum(store: Store, tmp_path: Path) -> None:
+    path = tiny.classifier(tmp_path / "pets.onnx")
+    facts = known_facts(path, "ab" * 32, store)
+    kept = store.facts / f"{'ab' * 32}.json"
+    assert Facts.model_validate_json(kept.read_text()) == facts
+    kept.write_text(facts.model_copy(update={"metadata": {"kept": "yes"}}).model_dump_json())
+    assert known_facts(path, "ab" * 32, store).metadata == {"kept": "yes"}
+
+
+def test_what_was_kept_and_cannot_be_read_is_read_anew(store: Store, tmp_path: Path) -> None:
+    path = tiny.classifier(tmp_path / "pets.onnx")
+    store.facts.mkdir(parents=True)
+    kept = store.facts / f"{'ab' * 32}.json"
+    kept.write_text("half of i")
+    assert known_facts(path, "ab" * 32, store).outputs == {"out": (1, 2)}
+    assert kept.read_text().startswith("{")
+
+
+def test_where_nothing_can_be_written_it_is_read_each_time(tmp_path: Path) -> None:
+    (tmp_path / "state").touch()
+    path = tiny.classifier(tmp_path / "pets.onnx")
+    assert known_facts(path, "ab" * 32, Store(tmp_path / "state")).outputs == {"out": (1, 2)}
+
+
+def test_what_the_card_says_counts_before_what_is_usual(tmp_path: Path) -> None:
+    path = tiny.classifier(tmp_path / "pets.onnx")
+    said = {"colours": "bgr", "scale": "-1..1"}
+    card = tiny.card("pets", path, "classification", "cat", "dog", input=said)
+    facts = Facts(inputs={"image": (1, 3, 16, 16)}, outputs={"out": (1, 2)})
+    form = resolve(card, path, "", facts).form
+    assert (form.colours, form.mean) == ("bgr", (127.5, 127.5, 127.5))
