@@ -130,7 +130,9 @@ class RemoteSession:
             return circuit.reason
         retry_s = circuit.retry_in_s
         again = f"asked again in {retry_s:.1f} s" if retry_s else "asked again now"
-        return f"offline for {circuit.open_for_s:.0f} s: {circuit.reason}; {again}"
+        here = self.remote.fallback
+        place = f"; {here} takes its place" if here else ""
+        return f"offline for {circuit.open_for_s:.0f} s: {circuit.reason}; {again}{place}"
 
     @property
     def tensors(self) -> str:

@@ -159,6 +159,16 @@ def test_a_server_that_is_away_at_first_is_asked_later(
     assert people.input_shape == (1, 3, 2, 2)
 
 
+def test_the_state_names_the_model_that_takes_its_place(oip: OipServer, session: Made) -> None:
+    oip.fault = "not-ready"
+    people = session(fallback="people-ssdlite")
+    refusal(people)
+    assert people.state == (
+        "offline for 0 s: it is not ready (503); asked again in 0.5 s; "
+        "people-ssdlite takes its place"
+    )
+
+
 def test_an_answer_of_another_shape_is_a_failure_in_words(oip: OipServer, session: Made) -> None:
     people = session()
     people.run(IMAGE)
