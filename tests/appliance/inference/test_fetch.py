@@ -1,5 +1,7 @@
 """Pulling models and clips: whole or not at all, once."""
 
+import contextlib
+import hashlib
 import http.server
 import subprocess
 import sys
@@ -9,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.inference.catalog import Clip, ModelError, load_catalog
+from appliance.inference.catalog import Clip, ModelCard, ModelError, load_catalog
 from appliance.inference.fetch import demo_clips, listing, pull, pull_demo_clip
 from appliance.inference.packages import FetchError
 from appliance.inference.store import Store
@@ -158,6 +160,92 @@ def test_a_file_is_fetched_from_an_address(
     said: list[str] = []
     assert pull(clip, store, said.append).read_bytes() == FILM
     assert said[0] == f"film: downloading {web}/film.avi (0.0 MB)"
+
+
+def test_a_process_killed_in_the_middle_leaves_nothing_half_and_the_next_goes_on(
+    store: Store, tiny_film: Callable[..., Clip]
+) -> None:
+    content, asked = bytes(range(256)) * 4096, []
+    go_on = threading.Event()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.headers.get("Range"))
+            begin = int((asked[-1] or "bytes=0-")[6:-1])
+            self.send_response(206 if begin else 200)
+            self.send_header("Content-Range", f"bytes {begin}-/{len(content)}")
+            self.send_header("Content-Length", str(len(content) - begin))
+            self.send_header("ETag", '"one"')
+            self.end_headers()
+            half = len(content) // 2
+            with contextlib.suppress(OSError):
+                self.wfile.write(content[begin : begin or half])
+                if not begin:
+                    go_on.wait(60)
+                self.wfile.write(content[begin or half :])
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}/film.avi"
+        clip = tiny_film(content=content).model_copy(update={"package": None, "url": url})
+        command = [sys.executable, "-c", PULL, clip.model_dump_json(), str(store.root)]
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as child:
+            assert child.stdout is not None
+            assert "downloading" in child.stdout.readline()
+            wait_for(lambda: any(path.stat().st_size > 0 for path in parts(store)))
+            child.kill()
+        go_on.set()
+        assert not store.has(clip)
+        fetched = sum(path.stat().st_size for path in parts(store))
+        said: list[str] = []
+        assert pull(clip, store, said.append).read_bytes() == content
+        server.shutdown()
+        thread.join()
+    assert asked == [None, f"bytes={fetched}-"]
+    assert said[0].startswith(f"film: going on with {url}")
+    assert files_of(store) == ["film.avi"]
+
+
+def parts(store: Store) -> list[Path]:
+    """What is there of downloads that are not whole yet."""
+    found = store.partial.iterdir() if store.partial.is_dir() else ()
+    return [path for path in found if path.suffix != ".json"]
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Look again and again, for a minute at most."""
+    look = threading.Event()
+    for _ in range(6000):
+        if condition():
+            return
+        look.wait(0.01)
+    raise AssertionError("it did not come true")
+
+
+def test_what_broke_off_and_was_damaged_meanwhile_is_thrown_away(
+    store: Store, tiny_film: Callable[..., Clip], web: str
+) -> None:
+    url = f"{web}/film.avi"
+    clip = tiny_film().model_copy(update={"package": None, "url": url})
+    part = store.partial / hashlib.sha256(url.encode()).hexdigest()[:20]
+    store.partial.mkdir(parents=True)
+    # All of it is there, it seems: this server knows no parts, and sends the whole.
+    part.write_bytes(b"x" * len(FILM))
+    assert pull(clip, store, print).read_bytes() == FILM
+    wrong = clip.model_copy(update={"sha256": "0" * 64})
+    with pytest.raises(FetchError, match="is not the expected file"):
+        pull(wrong, store, print)
+    assert parts(store) == []
+
+
+def test_a_model_of_the_store_alone_is_not_fetched(store: Store) -> None:
+    card = ModelCard(name="mine", sha256="0" * 64)
+    with pytest.raises(ModelError, match="`appliance models add FILE --name mine"):
+        pull(card, store, print)
 
 
 def test_a_users_own_file_is_not_fetched(store: Store, tmp_path: Path) -> None:
