@@ -98,6 +98,11 @@ class Session:
                 os.setpriority(os.PRIO_PROCESS, thread, niceness)
 
     @property
+    def input_name(self) -> str:
+        """What the file calls the tensor it takes."""
+        return str(self._input.name)
+
+    @property
     def input_shape(self) -> Shape:
         """Of the tensor it takes; an axis of any size is a word."""
         return self._shape

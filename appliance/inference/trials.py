@@ -9,7 +9,6 @@ import platform
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -17,14 +16,13 @@ from typing import Literal
 import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-import appliance
+from appliance.inference.children import child, last_words, run_child
 from appliance.inference.precision import processor_flags
 from appliance.inference.probe import Measured, Trial
 from appliance.inference.session import Computes, runtime_version
 
 PROBE_TIMEOUT_S = 120
-PROBE = (sys.executable, "-m", "appliance.inference.probe")
-_TOP = Path(appliance.__file__).parents[1]
+PROBE = child("probe")
 _NO_MEMORY = re.compile(
     r"bad_alloc|bad allocation|MemoryError|Cannot allocate memory|[Ff]ailed to allocate"
     r"|Unable to allocate|out of memory|Resource temporarily unavailable"
@@ -109,32 +107,23 @@ def find_out(trial: Trial, sha256: str, folder: Path, command: Sequence[str] = P
 def _run_child(trial: Trial, command: Sequence[str]) -> tuple[Ending, str, Measured]:
     absolute = trial.model_copy(update={"model": trial.model.absolute()})
     try:
-        child = subprocess.run(
-            [*command, absolute.model_dump_json()],
-            cwd=_TOP,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=PROBE_TIMEOUT_S,
-            check=False,
-        )
+        done = run_child(command, absolute.model_dump_json(), PROBE_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         return "unclear", f"it had not answered after {PROBE_TIMEOUT_S} seconds", Measured()
-    if child.returncode == 0:
-        return "works", "", _measured(child.stdout)
-    return *_failure(child.returncode, child.stderr), Measured()
+    if done.returncode == 0:
+        return "works", "", _measured(done.stdout)
+    return *_failure(done), Measured()
 
 
-def _failure(status: int, said: str) -> tuple[Ending, str]:
-    lines = said.strip().splitlines()
-    if _NO_MEMORY.search("\n".join(lines[-3:])):
+def _failure(done: subprocess.CompletedProcess[str]) -> tuple[Ending, str]:
+    status, said = done.returncode, done.stderr.strip().splitlines()[-3:]
+    if _NO_MEMORY.search("\n".join(said)):
         return "no memory", "there is not enough memory for it"
     if status < 0:
         # Killed from outside, as for want of memory, says nothing of the model.
         outside = -status in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
         return "unclear" if outside else "fails", f"it crashed ({signal.Signals(-status).name})"
-    return "fails", lines[-1][:300] if lines else f"it ended with status {status}"
+    return "fails", last_words(done)
 
 
 def _measured(printed: str) -> Measured:
