@@ -32,6 +32,10 @@ Values = NDArray[np.float32]
 MOST_FEATURES = 2000
 # Of the good pictures' own scores, so many lie below the threshold.
 QUANTILE = 0.99
+# How much farther than good pictures a picture must be, in units of the spread of their own scores;
+# the spread counts as at least this part of a usual score, as few pictures may be alike by chance.
+MARGIN = 3.0
+LEAST_SPREAD = 0.1
 # What the core set is chosen from at most, so that choosing takes bounded time and memory.
 MOST_CANDIDATES = 50_000
 _AT_ONCE = 256
@@ -110,7 +114,7 @@ def decode(
     _confidence: float,
     bank: Bank,
 ) -> Anomaly:
-    """How far the picture lies from the good ones.
+    """How far the picture lies from the good ones; `functools.partial` may hold the bank.
 
     A feature that holds a value which is no number has the largest distance there is.
 
@@ -147,13 +151,16 @@ def fit(
     most: int = MOST_FEATURES,
     quantile: float = QUANTILE,
     model: str = "",
+    margin: float = MARGIN,
 ) -> Bank:
     """A bank of the features (P, D) of each of at least two good pictures.
 
     The threshold is a quantile of the good pictures' own scores: the smallest that at least this
     part of them does not exceed. Each is scored by the bank with what came from itself replaced by
-    the nearest of another picture. With few pictures the threshold is the worst of them, and the
-    next good one exceeds it about once in their number.
+    the nearest of another picture. To this comes the `margin`, times the spread of these scores:
+    their standard deviation. Without it, the next good picture would exceed the threshold about
+    once in their number, and much more often where they are nearly the same, as pictures taken one
+    right after the other are. These say little of other hours: take good pictures at many.
 
     Raises:
         ValueError: fewer than two pictures, or features that are not equally long or no numbers.
@@ -178,6 +185,9 @@ def fit(
         without = np.where(whose[rows] == number, others, rows)
         scores.append(float(nearest(np.asarray(picture, np.float32), some[without]).max()))
     threshold = float(np.quantile(scores, quantile, method="inverted_cdf"))
+    spread = max(float(np.std(scores)), LEAST_SPREAD * float(np.median(scores)))
+    # A picture that the model says nothing of is at 2, and stays above.
+    threshold = min(threshold + margin * spread, float(np.nextafter(2.0, 0.0)))
     return Bank(some[rows], threshold, model)
 
 

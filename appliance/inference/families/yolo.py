@@ -6,7 +6,8 @@ one (1, N, 5 + C): the same with an objectness before the scores (v5, v6, v7);
 one (1, K, 6): x1, y1, x2, y2, score, class (v10, and exports with the suppression inside);
 `num_dets` (1, 1), `det_boxes` (1, K, 4), `det_scores` (1, K), `det_classes` (1, K): the outputs of
 TensorRT's EfficientNMS plugin, under the names that exporters give them.
-Boxes are in pixels of the input, scores in 0..1. Suppression: greedy, per class.
+Boxes are in pixels of the input, or all in 0..1 of it, which is told by their values; scores are in
+0..1. Suppression: greedy, per class.
 """
 
 from collections.abc import Mapping, Sequence
@@ -62,13 +63,13 @@ def decode(
         ValueError: the outputs are none of this family with these labels; a sentence.
     """
     if all(name in outputs for name in _FINISHED):
-        found = _separate(outputs, confidence)
+        found = _separate(outputs, confidence, place.size)
     else:
         output = outputs[table_name({name: value.shape for name, value in outputs.items()})]
         if not output.size:
             return Detections.empty()
         layout = head(output.shape, len(labels) or None, size=place.size)
-        found = candidates(output, layout, confidence).suppressed(overlap)
+        found = candidates(output, layout, confidence, place.size).suppressed(overlap)
     seen, xyxy = found.in_frame(place)
     return seen.detections(xyxy, labels)
 
@@ -81,7 +82,9 @@ def _no_boxes(shape: Sequence[int | str]) -> str:
     return ""
 
 
-def _separate(outputs: Mapping[str, NDArray[Any]], confidence: float) -> Candidates:
+def _separate(
+    outputs: Mapping[str, NDArray[Any]], confidence: float, size: tuple[int, int]
+) -> Candidates:
     """Of the four outputs, as the one table (1, 6, K) that they are the columns of."""
     number, boxes, scores, classes = (outputs[name] for name in _FINISHED)
     said = int(np.nan_to_num(number.reshape(-1)[0])) if number.size else 0
@@ -91,4 +94,4 @@ def _separate(outputs: Mapping[str, NDArray[Any]], confidence: float) -> Candida
     corners = np.asarray(boxes[0, :count], np.float32)[rows]
     table = np.column_stack([corners, *(np.asarray(c, np.float32)[rows] for c in columns)])
     layout = Head(False, False, finished=True, classes=0, further=0, count=len(table))
-    return candidates(table[None], layout, confidence)
+    return candidates(table[None], layout, confidence, size)

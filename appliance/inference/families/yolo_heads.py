@@ -25,6 +25,9 @@ OVERLAP = 0.45
 _STRIDES = ((8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32))
 # No place, coefficient or angle of a sound model is as large; more would not fit the arithmetic.
 _TOO_LARGE = 1e9
+# Boxes up to here are in parts of the input and not in pixels: of such exports, a box may reach a
+# little over the edge; in pixels it would be too small for anything.
+_PARTS = 1.5
 # What those grids have in all is a multiple of these.
 _GRID_UNITS = (21, 85)
 # Those of a whole body with its face and hands, in COCO-WholeBody: a longer axis is no columns.
@@ -52,7 +55,8 @@ class Head:
 class Candidates:
     """What a head is sure enough of, the surest first, in pixels of the model's input.
 
-    box: (N, 4) float32, centre x, centre y, width, height. further: (N, `Head.further`).
+    box: (N, 4) float32, centre x, centre y, width, height. further: (N, `Head.further`), as the
+    model gives it. `factor` (x, y) is what its boxes were multiplied by to be in pixels.
     """
 
     box: Values
@@ -60,6 +64,7 @@ class Candidates:
     class_id: NDArray[np.intp]
     further: Values
     finished: bool
+    factor: tuple[int, int] = (1, 1)
 
     @classmethod
     def of_corners(
@@ -175,8 +180,17 @@ def open_axes(shape: Shape) -> bool:
     return all(isinstance(axis, str) for axis in shape[1:])
 
 
-def candidates(output: NDArray[Any], layout: Head, confidence: float) -> Candidates:
-    """What is at least this sure. Those with NaN, or with an infinite number, are left out."""
+def candidates(
+    output: NDArray[Any],
+    layout: Head,
+    confidence: float,
+    size: tuple[int, int] | None = None,
+) -> Candidates:
+    """What is at least this sure. Those with NaN, or with an infinite number, are left out.
+
+    With the `size` of the input (width, height), boxes in 0..1 of it, as some exporters write them,
+    are told by their values.
+    """
     table = np.asarray(output[0], np.float32)
     if not layout.columns_first:
         table = table.T
@@ -185,10 +199,21 @@ def candidates(output: NDArray[Any], layout: Head, confidence: float) -> Candida
     box = table[:4, rows].T
     if layout.finished:
         with np.errstate(invalid="ignore", over="ignore"):
-            middle, size = (box[:, :2] + box[:, 2:]) / 2, box[:, 2:] - box[:, :2]
-        box = np.concatenate([middle, size], axis=1)
+            middle, sides = (box[:, :2] + box[:, 2:]) / 2, box[:, 2:] - box[:, :2]
+        box = np.concatenate([middle, sides], axis=1)
     more = table[len(table) - layout.further :, rows].T
-    return Candidates(box, sure, classes, more, layout.finished).sound()
+    found = Candidates(box, sure, classes, more, layout.finished).sound()
+    if size is None or not _in_parts(found.box, table):
+        return found
+    return replace(found, box=found.box * np.array([*size] * 2, np.float32), factor=size)
+
+
+def _in_parts(box: Values, table: Values) -> bool:
+    """Whether no box is larger than the whole: neither of those found nor of all the others."""
+    if not len(box) or box.max() > _PARTS:
+        return False
+    with np.errstate(invalid="ignore"):
+        return not (table[:4] > _PARTS).any()
 
 
 _Picked = tuple[NDArray[np.intp], Values, NDArray[np.intp]]

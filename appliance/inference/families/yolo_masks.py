@@ -65,7 +65,7 @@ def decode(
     if not table.size:
         return Detections.empty()
     layout = head(table.shape, len(labels) or None, further=prototypes.shape[1], size=place.size)
-    found = candidates(table, layout, confidence).suppressed(overlap)
+    found = candidates(table, layout, confidence, place.size).suppressed(overlap)
     seen, xyxy = found.in_frame(place)
     width, height = place.image.frame_size
     most = max(1, MOST_BYTES // (width * height))

@@ -61,7 +61,12 @@ def decode(
     if not output.size:
         return Detections.empty()
     layout = _head(output.shape, len(labels) or None, place.size)
-    found = candidates(output, layout, confidence)
+    found = candidates(output, layout, confidence, place.size)
+    if found.factor[0] != found.factor[1]:
+        raise ValueError(
+            "it gives turned boxes in 0..1 of an input that is not square, whose sides cannot be "
+            "told; export it with boxes in pixels, or with a square input"
+        )
     found = found.rows(rotated.kept(found.box, found.further[:, 0], found.class_id, overlap))
     corners = rotated.corners(found.box, found.further[:, 0])
     xyxy = place.boxes(np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1))

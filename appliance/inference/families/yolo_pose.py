@@ -1,14 +1,15 @@
 """YOLO with keypoints: the table of a detector with x, y, confidence for each keypoint.
 
 Output: (1, 4 + C + 3 K, N), or one of the other layouts of `yolo` with 3 K more columns; C is 1
-mostly, a person of 17 keypoints. Points are in pixels of the input, confidences in 0..1. Source:
-Maji et al., YOLO-Pose, 2022, and the exports of v7 to v12.
+mostly, a person of 17 keypoints. Points are in pixels of the input, or as the boxes in 0..1 of it,
+confidences in 0..1. Source: Maji et al., YOLO-Pose, 2022, and the exports of v7 to v12.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from appliance.inference.families.fitting import Fitted
@@ -57,8 +58,8 @@ def decode(
     if not output.size:
         return Detections.empty()
     layout = head(output.shape, len(labels) or 1, further=None, size=place.size)
-    found = candidates(output, layout, confidence).suppressed(overlap)
+    found = candidates(output, layout, confidence, place.size).suppressed(overlap)
     seen, xyxy = found.in_frame(place)
     keypoints = seen.further.reshape(len(xyxy), layout.further // 3, 3).copy()
-    keypoints[..., :2] = place.points(keypoints[..., :2])
+    keypoints[..., :2] = place.points(keypoints[..., :2] * np.array(seen.factor, np.float32))
     return replace(seen.detections(xyxy, labels), keypoints=keypoints)

@@ -43,20 +43,44 @@ def test_the_score_is_the_distance_to_the_nearest_good_one() -> None:
 
 def test_the_threshold_is_the_worst_good_picture_measured_against_the_others() -> None:
     # Each against the nearest other: 10, 10, 15 and 15 degrees.
-    bank = fit([angles(0), angles(10), angles(30), angles(45)], quantile=0.99)
+    bank = fit([angles(0), angles(10), angles(30), angles(45)], quantile=0.99, margin=0)
     assert bank.threshold == pytest.approx(chord(15), abs=1e-6)
     assert len(bank.features) == 4
 
 
 def test_a_lower_quantile_lets_some_good_pictures_be_above() -> None:
     pictures = [angles(a) for a in (0, 10, 30, 60, 100)]  # 10, 10, 20, 30, 40
-    assert fit(pictures, quantile=0.6).threshold == pytest.approx(chord(20), abs=1e-6)
-    assert fit(pictures, quantile=0.8).threshold == pytest.approx(chord(30), abs=1e-6)
-    assert fit(pictures, quantile=0.81).threshold == pytest.approx(chord(40), abs=1e-6)
+    assert fit(pictures, quantile=0.6, margin=0).threshold == pytest.approx(chord(20), abs=1e-6)
+    assert fit(pictures, quantile=0.8, margin=0).threshold == pytest.approx(chord(30), abs=1e-6)
+    assert fit(pictures, quantile=0.81, margin=0).threshold == pytest.approx(chord(40), abs=1e-6)
+
+
+def test_the_margin_counts_in_spreads_of_the_good_pictures_scores() -> None:
+    pictures = [angles(a) for a in (0, 10, 30, 60, 100)]
+    scores = [chord(a) for a in (10, 10, 20, 30, 40)]
+    spread = float(np.std(scores))
+    for margin in (1.0, 2.0):
+        expected = chord(40) + margin * spread
+        assert fit(pictures, margin=margin).threshold == pytest.approx(expected, abs=1e-6)
+    assert fit(pictures).threshold == pytest.approx(chord(40) + 3 * spread, abs=1e-6)
+
+
+def test_good_pictures_that_are_nearly_the_same_leave_room_for_another() -> None:
+    # Two to the left and two to the right, equally far apart: the scores have no spread.
+    bank = fit([angles(a) for a in (0, 1, 20, 21)])
+    assert bank.threshold == pytest.approx(1.3 * chord(1), abs=1e-6)
+    assert not scored(angles(22.2), bank).anomalous
+    assert scored(angles(22.4), bank).anomalous
+
+
+def test_no_threshold_is_above_a_picture_the_model_says_nothing_of() -> None:
+    bank = fit([angles(0), angles(180)])
+    assert bank.threshold < 2.0
+    assert scored(np.zeros((1, 2), np.float32), bank).anomalous
 
 
 def test_patches_of_one_picture_are_not_measured_against_themselves() -> None:
-    bank = fit([angles(0, 90), angles(5, 85)])
+    bank = fit([angles(0, 90), angles(5, 85)], margin=0)
     assert bank.threshold == pytest.approx(chord(5), abs=1e-6)
 
 
@@ -94,7 +118,7 @@ def test_a_good_picture_itself_is_at_no_distance() -> None:
 
 def test_a_bank_of_few_features_still_measures_every_picture_against_another() -> None:
     # It keeps 0 and 180 degrees of the first; without it, 1 and 3 degrees stand for them.
-    bank = fit([angles(0, 90, 180), angles(1, 2, 3)], most=2)
+    bank = fit([angles(0, 90, 180), angles(1, 2, 3)], most=2, margin=0)
     assert bank.features[:, 0].tolist() == pytest.approx([1.0, -1.0])
     assert bank.threshold == pytest.approx(chord(177), abs=1e-6)
 

@@ -96,6 +96,42 @@ def test_few_classes_are_told_from_finished_boxes_by_the_grids(
     same(decode({"o": rows[None]}, PLACE, labels, 0.5), slow(rows, objectness, 0.5), labels)
 
 
+@pytest.mark.parametrize("objectness", [False, True])
+@pytest.mark.parametrize("wide", [64, 128])
+def test_boxes_in_parts_of_the_input_are_the_same_as_in_pixels(objectness: bool, wide: int) -> None:
+    place = fit(WHOLE, form((wide, 64)))[1]
+    cells = CELLS * wide // 64
+    rows = table(3, 7 + objectness, 3 * cells if objectness else cells)
+    parts = rows.copy()
+    parts[:, :4] /= (wide, 64, wide, 64)
+    found, same_found = (
+        decode({"output0": given[None]}, place, LABELS, 0.5) for given in (rows, parts)
+    )
+    assert len(found) > 5
+    np.testing.assert_allclose(same_found.xyxy, found.xyxy, rtol=1e-4, atol=1e-2)
+    assert same_found.label.tolist() == found.label.tolist()
+
+
+def test_finished_boxes_in_parts_of_the_input_are_the_same_as_in_pixels() -> None:
+    given = finished((10, 20, 20, 30, 0.9, 2), (32, 16, 66, 48, 0.8, 1), (0, 0, 0, 0, 0, 0))
+    parts = given / np.array([64, 64, 64, 64, 1, 1], np.float32)
+    found = decode({"output0": parts}, PLACE, LABELS, 0.5)
+    assert found.xyxy.tolist() == [[31.25, 12.5, 62.5, 43.75], [100, 0, 200, 100]]
+    four = separate(1)
+    four["det_boxes"] = four["det_boxes"] / np.float32(64)
+    np.testing.assert_allclose(decode(four, PLACE, LABELS, 0.5).xyxy, [[31.25, 12.5, 62.5, 43.75]])
+
+
+def test_a_tiny_box_among_others_in_pixels_stays_tiny() -> None:
+    rows = table(1, 7)
+    rows[:, 4:] = 0.0
+    rows[5] = (1.2, 1.4, 1.0, 1.0, 0.9, 0.0, 0.0)
+    square = Image.from_bgr(np.zeros((64, 64, 3), np.uint8))
+    place = fit(square, form((64, 64)))[1]
+    found = decode({"output0": rows[None]}, place, LABELS, 0.5)
+    np.testing.assert_allclose(found.xyxy, [[0.7, 0.9, 1.7, 1.9]], rtol=1e-5)
+
+
 def test_a_box_is_where_it_was_before_the_letterbox() -> None:
     assert (PLACE.factor, PLACE.shift) == ((0.32, 0.32), (0.0, 16.0))
     output = np.array([[32.0], [32.0], [16.0], [8.0], [0.1], [0.8], [0.3]], np.float32)[None]

@@ -156,3 +156,16 @@ def test_other_outputs_are_named_in_a_sentence() -> None:
     assert "its output is (1, 116, 8400), where 79 labels make 115 columns " in wrong
     assert "the prototypes of the masks" in mismatch({"output0": (1, 84, 8400)}, 80)
     assert "one output of three axes" in mismatch({"output1": prototypes}, 80)
+
+
+def test_boxes_in_parts_of_the_input_have_the_same_masks() -> None:
+    rows, given = outputs(1)
+    found = decode(given, PLACE, LABELS, 0.9)
+    parts = rows.copy()
+    parts[:, :4] /= 64
+    same_found = decode(given | {"output0": parts.T[None]}, PLACE, LABELS, 0.9)
+    assert found.mask is not None
+    assert same_found.mask is not None
+    assert len(found) >= 5
+    np.testing.assert_allclose(same_found.xyxy, found.xyxy, rtol=1e-4, atol=1e-2)
+    assert (same_found.mask == found.mask).mean() > 0.999

@@ -131,3 +131,23 @@ def test_other_outputs_are_named_in_a_sentence() -> None:
     assert "one output of three axes" in mismatch({"output0": (1, 15)}, 15)
     with pytest.raises(ValueError, match="2 labels make 7 columns"):
         decode({"output0": np.zeros((1, 8, 84), np.float32)}, PLACE, LABELS, 0.5)
+
+
+def test_boxes_in_parts_of_a_square_input_are_the_same_as_in_pixels() -> None:
+    rows = table(1)
+    parts = rows.copy()
+    parts[:, :4] /= 64
+    found, same_found = (
+        decode({"o": given.T[None]}, PLACE, LABELS, 0.5) for given in (rows, parts)
+    )
+    assert len(found) > 10
+    corners = (same_found.data["corners"], found.data["corners"])
+    np.testing.assert_allclose(*corners, rtol=1e-4, atol=1e-2)
+
+
+def test_boxes_in_parts_of_an_input_that_is_not_square_are_refused() -> None:
+    parts = table(1, 168)
+    parts[:, :4] /= 64
+    place = fit(WHOLE, form((128, 64)))[1]
+    with pytest.raises(ValueError, match=r"turned boxes in 0\.\.1 of an input that is not square"):
+        decode({"o": parts.T[None]}, place, LABELS, 0.5)

@@ -127,3 +127,18 @@ def test_other_outputs_are_named_in_a_sentence() -> None:
     assert "one output of three axes" in mismatch({"output0": (1, 1, 17, 3)}, 1)
     with pytest.raises(ValueError, match="2 labels make 6 columns"):
         decode({"output0": np.zeros((1, 56, 8400), np.float32)}, PLACE, ("a", "b"), 0.5)
+
+
+def test_points_in_parts_of_the_input_are_the_same_as_in_pixels() -> None:
+    rows = table(2, 5, CELLS, 1)
+    parts = rows.copy()
+    parts[:, :4] /= 64
+    for column in range(5, 20, 3):
+        parts[:, column : column + 2] /= 64
+    found, same_found = (
+        decode({"o": given.T[None]}, PLACE, ("person",), 0.7) for given in (rows, parts)
+    )
+    assert found.keypoints is not None
+    assert same_found.keypoints is not None
+    assert len(found) > 5
+    np.testing.assert_allclose(same_found.keypoints, found.keypoints, rtol=1e-4, atol=1e-2)
