@@ -6,8 +6,12 @@ from pathlib import Path
 import click
 
 from appliance.cli.model_add import model_add
+from appliance.cli.model_bench import model_bench
+from appliance.cli.model_bench import model_bench
 from appliance.cli.model_entries import Entries, entries
 from appliance.cli.model_inspect import model_inspect
+from appliance.cli.model_quantize import model_quantize
+from appliance.cli.model_quantize import model_quantize
 from appliance.cli.model_remove import model_remove
 from appliance.cli.options import CONFIG, STATE_DIR
 from appliance.inference.catalog import Entry, ModelCard, ModelError
@@ -106,5 +110,7 @@ def _size_and_state(entry: Entry, there: Entries) -> tuple[str, str]:
 
 # Each stands in a file of its own, model_*.py.
 models.add_command(model_add, "add")
+models.add_command(model_bench, "bench")
 models.add_command(model_inspect, "inspect")
+models.add_command(model_quantize, "quantize")
 models.add_command(model_remove, "remove")
