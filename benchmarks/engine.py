@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,13 +11,12 @@ from appliance.clock import SystemClock
 from appliance.engine.errors import DefinitionError
 from appliance.engine.plan import Plan, load_plan
 from appliance.engine.run import Run
-from appliance.engine.testing import frame
+from appliance.engine.testing import FixedHost, frame
 from benchmarks.harness import Benchmark, Options, Variant, main, seconds
 from benchmarks.nasty_texts import nasty_texts
 from benchmarks.samples import Goal, Values
 from blocks.block import BlockType, Manifest, Origin, block
 from blocks.data import Event, Moment
-from blocks.host import Detector
 
 STEPS = 20
 TURNS = 250
@@ -113,18 +112,6 @@ class Say:
         return Event("local", "said", "bench", moment.captured_at, data)
 
 
-class NoModels:
-    """A host for workflows without models."""
-
-    def waiting(self) -> AbstractContextManager[None]:
-        """Nobody waits for anything."""
-        return nullcontext()
-
-    def detector(self, model: str) -> Detector:
-        """Refuse."""
-        raise LookupError(f"there is no model {model!r} in this benchmark")
-
-
 def workflow(steps: int, *, conditions: bool) -> str:
     """The text of a chain of steps, each wired to the one before it, perhaps each with a `when`."""
     lines = ["version: 1", "name: chain", "inputs:", "  start: {type: number, default: 1.0}"]
@@ -172,7 +159,7 @@ def checked(text: str) -> Plan:
 def started(text: str) -> Run:
     """The workflow on a lane, its steps timed as the daemon does it."""
     return checked(text).start(
-        {}, NoModels(), Origin("", "bench", "bench", ""), SystemClock().monotonic
+        {}, FixedHost(), Origin("", "bench", "bench", ""), SystemClock().monotonic
     )
 
 

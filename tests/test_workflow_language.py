@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,10 +12,10 @@ import pytest
 
 from appliance.engine.errors import DefinitionError
 from appliance.engine.plan import load_plan
-from appliance.engine.testing import frame
+from appliance.engine.testing import FixedDetector, FixedHost, frame
 from blocks.block import Origin
 from blocks.data import Detections, Image
-from blocks.host import Detector
+from blocks.host import Detector, Gives
 from blocks.loading import load_blocks
 
 PAGE = Path(__file__).parent.parent / "docs" / "workflow-language.md"
@@ -55,12 +54,12 @@ class PageSources:
         return next(example.text for example in EXAMPLES if example.name == name), name
 
 
-class SceneDetector:
+class SceneDetector(FixedDetector):
     """Finds in an image what of the scene has its middle there, if it is sure enough."""
 
     def __init__(self, boxes: Any, confidence: Any, labels: tuple[str, ...]) -> None:
         self._scene = Detections.of(boxes, confidence=confidence, label=list(labels))
-        self.labels = tuple(dict.fromkeys(labels))
+        super().__init__(self._scene)
 
     def detect(self, image: Image, confidence: float | None = None) -> Detections:
         middle = (self._scene.xyxy[:, :2] + self._scene.xyxy[:, 2:]) / 2
@@ -70,13 +69,10 @@ class SceneDetector:
         return self._scene[np.asarray(there & (self._scene.confidence >= (confidence or 0)))]
 
 
-class SceneHost:
+class SceneHost(FixedHost):
     """The models that the page names."""
 
-    def waiting(self) -> AbstractContextManager[None]:
-        return nullcontext()
-
-    def detector(self, model: str) -> Detector:
+    def detector(self, model: str, gives: Gives = "boxes") -> Detector:
         if model == "helmets":
             return SceneDetector([[130, 100, 170, 140]], [0.7], ("helmet",))
         people = [[100, 100, 200, 400], [300, 120, 380, 420], [500, 300, 600, 400]]

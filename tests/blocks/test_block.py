@@ -6,7 +6,6 @@ from pydantic import Field, ValidationError
 
 from blocks.block import (
     RESETS,
-    Host,
     Manifest,
     Origin,
     Scope,
@@ -17,6 +16,7 @@ from blocks.block import (
 )
 from blocks.data import Columns, Detections, Event, Frame, Image, Moment
 from blocks.geometry import Line, Polygon
+from blocks.host import Host
 
 
 class Settings(Manifest):

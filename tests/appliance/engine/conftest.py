@@ -1,7 +1,6 @@
 """Small blocks made here, and what most tests of the engine do with a workflow text."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from textwrap import dedent
 from types import MappingProxyType
@@ -14,12 +13,11 @@ from pydantic import Field
 from appliance.engine.errors import DefinitionError
 from appliance.engine.plan import Plan, load_plan
 from appliance.engine.run import Run
+from appliance.engine.testing import FixedDetector, FixedHost
 from blocks.block import (
     RESETS,
     BlockType,
     ConnectionName,
-    Detector,
-    Host,
     Manifest,
     ModelName,
     Origin,
@@ -29,6 +27,7 @@ from blocks.block import (
 )
 from blocks.data import Columns, Detections, Event, Frame, Image, Moment
 from blocks.geometry import Polygon
+from blocks.host import Detector, Gives, Host
 
 ORIGIN = Origin(workflow="", pipeline="yard", camera="gate", step="")
 
@@ -453,25 +452,20 @@ class Refuse:
         return Value(0.0)
 
 
-class FixedDetector:
+class Unsure(FixedDetector):
     """Finds one person, sure of what it was asked for."""
-
-    labels = ("person",)
 
     def detect(self, image: Image, confidence: float | None = None) -> Detections:
         return Detections.of([[1, 1, 5, 5]], confidence=[confidence], label=["person"])
 
 
-class OneModel:
+class OneModel(FixedHost):
     """A host that knows the model `people`."""
 
-    def waiting(self) -> AbstractContextManager[None]:
-        return nullcontext()
-
-    def detector(self, model: str) -> Detector:
+    def detector(self, model: str, gives: Gives = "boxes") -> Detector:
         if model != "people":
             raise LookupError(f"there is no model '{model}' (there is people)")
-        return FixedDetector()
+        return Unsure(labels=["person"])
 
 
 CLASSES = (

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from datetime import timedelta
 from textwrap import dedent
@@ -15,9 +14,8 @@ from hypothesis import strategies as st
 
 from appliance.engine.errors import MOST_PROBLEMS, DefinitionError, InputError
 from appliance.engine.plan import load_plan
-from appliance.engine.testing import frame
+from appliance.engine.testing import FixedHost, frame
 from blocks.block import Origin
-from blocks.host import Detector
 from tests.appliance.engine.generated_workflows import BLOCKS, files_of, text_of, workflows
 
 # Nothing of some kilobytes may keep a check busy for long; a machine may be slow.
@@ -82,19 +80,11 @@ class Files:
         return self._texts[name], name
 
 
-class NoModels:
-    def waiting(self) -> AbstractContextManager[None]:
-        return nullcontext()
-
-    def detector(self, model: str) -> Detector:
-        raise LookupError(f"there is no model {model}")
-
-
 def check(text: str, files: Mapping[str, str]) -> DefinitionError | None:
     """Check a file, and run it on a frame if it is right; its refusal, looked at, if it is not."""
     try:
         plan = load_plan(text, "main.yaml", BLOCKS, Files(files))
-        run = plan.start({}, NoModels(), Origin("", "yard", "gate", ""))
+        run = plan.start({}, FixedHost(), Origin("", "yard", "gate", ""))
     except InputError:
         # An input that lost its default.
         return None

@@ -3,7 +3,6 @@
 import re
 import textwrap
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,9 @@ from appliance.engine.definition import read_definition
 from appliance.engine.errors import DefinitionError, InputError, StepError
 from appliance.engine.plan import Plan, load_plan, make_plan
 from appliance.engine.run import Run
-from appliance.engine.testing import frame
+from appliance.engine.testing import FixedDetector, FixedHost, frame
 from blocks.block import BlockType, Origin
-from blocks.data import Detections, Image
+from blocks.host import Detector, Gives
 from blocks.loading import load_blocks
 
 Planner = Callable[[str], Plan]
@@ -363,19 +362,11 @@ PICTURES = """
 """
 
 
-class NobodyFound:
+class NobodyFound(FixedHost):
     """A host whose models find nothing."""
 
-    labels = ("person",)
-
-    def waiting(self) -> AbstractContextManager[None]:
-        return nullcontext()
-
-    def detector(self, model: str) -> "NobodyFound":
-        return self
-
-    def detect(self, image: Image, confidence: float | None = None) -> Detections:
-        return Detections.empty()
+    def detector(self, model: str, gives: Gives = "boxes") -> Detector:
+        return FixedDetector(labels=["person"])
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """Workflows made by chance do what an interpreter does that is written from the language's page."""
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,10 +8,9 @@ from hypothesis import strategies as st
 
 from appliance.engine.plan import load_plan
 from appliance.engine.run import Run
-from appliance.engine.testing import frame
+from appliance.engine.testing import FixedHost, frame
 from appliance.engine.turn import Turn
 from blocks.block import Origin
-from blocks.host import Detector
 from tests.appliance.engine.generated_workflows import (
     BLOCKS,
     NAIVE_BLOCKS,
@@ -41,17 +39,9 @@ class Files:
         return self._texts[name], name
 
 
-class NoModels:
-    def waiting(self) -> AbstractContextManager[None]:
-        return nullcontext()
-
-    def detector(self, model: str) -> Detector:
-        raise LookupError(f"there is no model {model}")
-
-
 def started(workflow: Workflow, inputs: Mapping[str, float]) -> Run:
     plan = load_plan(text_of(workflow), "main.yaml", BLOCKS, Files(files_of(workflow)))
-    return plan.start(inputs, NoModels(), Origin("", "yard", "gate", ""))
+    return plan.start(inputs, FixedHost(), Origin("", "yard", "gate", ""))
 
 
 def seen(turn: Turn) -> Result:
