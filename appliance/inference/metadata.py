@@ -52,6 +52,8 @@ _TASKS = {
     "obb": "yolo_oriented",
     "classify": "classification",
 }
+# What a DETR asks of an image at most; an SSD has about 2000 candidates or more.
+_MOST_QUERIES = 1000
 # Families of one table of candidates.
 _TABLES = ("yolo_masks", "yolo", "yolox", "nanodet", "yolo_pose")
 # Those that give one candidate for each cell of grids.
@@ -224,7 +226,10 @@ def _of_queries(shapes: Shapes, labels: int | None) -> list[str]:
     """Of boxes and scores apart."""
     if set(shapes) == {"boxes", "scores"}:
         # Of DETR, the boxes are the same: only an SSD has a column for the background.
-        return [name for name in ("ssd", "detr") if not FAMILIES[name].mismatch(shapes, labels)]
+        count = shapes["boxes"][1]
+        many = isinstance(count, int) and count > _MOST_QUERIES
+        likely = ("ssd",) if many else ("ssd", "detr")
+        return [name for name in likely if not FAMILIES[name].mismatch(shapes, labels)]
     # RF-DETR's own export calls the boxes so.
     likely = ("rf_detr",) if "dets" in shapes else ("detr", "rf_detr")
     return [name for name in likely if not FAMILIES[name].mismatch(shapes, labels)][:1]
@@ -239,6 +244,9 @@ def _is_table(
 ) -> bool:
     """Whether it may be a table of candidates of that family."""
     count, columns = table[1:]
+    if len(shapes) > 1 and not any(isinstance(axis, int) for axis in table[1:]):
+        # Outputs of sizes known only when it runs may mean anything.
+        return False
     if name == "yolo_pose" and (labels not in (None, 1) or len(shapes) > 1):
         return False
     grids = _GRIDS.get(name, ()) if size is not None and isinstance(count, int) else ()

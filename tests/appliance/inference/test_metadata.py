@@ -77,8 +77,10 @@ def test_what_may_be_two_families_is_asked_for() -> None:
     )
     assert (
         "of the family ssd or detr"
-        in told(facts({"boxes": (1, 1917, 4), "scores": (1, 1917, 2)})).unknown[0]
+        in told(facts({"boxes": (1, 300, 4), "scores": (1, 300, 2)})).unknown[0]
     )
+    # No DETR asks so much.
+    assert told(facts({"boxes": (1, 1917, 4), "scores": (1, 1917, 2)})).family == "ssd"
 
 
 EIGHTY = tuple(f"class {number}" for number in range(80))
@@ -171,6 +173,14 @@ def test_an_export_that_takes_the_size_of_the_image_is_told() -> None:
 def test_outputs_of_no_family_are_told() -> None:
     (sentence,) = told(facts({"x": (1, 2, 3, 4, 5)})).unknown
     assert sentence == "its outputs are of no family known: x (1 x 2 x 3 x 4 x 5)"
+
+
+def test_outputs_whose_sizes_are_not_known_are_not_guessed() -> None:
+    shapes: Shapes = {"num": ("a",), "scores": ("b", "c"), "boxes": ("d", "e", "f")}
+    (sentence,) = told(facts(shapes)).unknown
+    assert sentence.startswith("its outputs are of no family known: num (a), ")
+    (sentence,) = told(facts({"b": ("a", "b", 1, 4), "s": ("c", "d", "e")})).unknown
+    assert sentence.startswith("its outputs are of no family known: ")
 
 
 def test_a_recogniser_of_text_has_its_characters_as_labels() -> None:
