@@ -1,10 +1,10 @@
 """Int8 copies of models: made of samples, held against the model, and kept."""
 
-import importlib.util
 import subprocess
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -84,7 +84,7 @@ def quantize(
     waiting = lambda: report("another program makes it now: waiting")  # noqa: E731 - one sentence
     with store.locked_as(key, waiting), store.workplace_as(key) as folder:
         copy = folder / "int8.onnx"
-        tools = None if importlib.util.find_spec("onnx") else _install(folder / "tools", report)
+        tools = None if find_spec("onnx") else _install(folder / "tools", report)
         report(f"quantizing with {min(len(pictures), MOST_CALIBRATING)} pictures")
         _run(_order(resolved, pictures, copy, tools), resolved.card.name)
         report(f"comparing on {min(len(pictures), MOST_COMPARED)} pictures")
