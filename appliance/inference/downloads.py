@@ -74,7 +74,7 @@ class WebSource:
             with error:
                 if begin and error.code == _NOT_SATISFIABLE:
                     # There is less of it now than was fetched of it before.
-                    answer = urllib.request.urlopen(  # noqa: S310
+                    answer = urllib.request.urlopen(  # noqa: S310  the scheme is checked
                         _request(url, 0, ""), timeout=CONNECT_TIMEOUT_S
                     )
                 else:
@@ -179,7 +179,8 @@ def shown(url: str) -> str:
 def _request(url: str, begin: int, version: str) -> urllib.request.Request:
     parts = urlsplit(url)
     who, _, host = parts.netloc.rpartition("@")
-    request = urllib.request.Request(urlunsplit(parts._replace(netloc=host)))  # noqa: S310
+    without = urlunsplit(parts._replace(netloc=host))
+    request = urllib.request.Request(without)  # noqa: S310  the scheme is checked
     if who:
         # Not for where it may be sent on to.
         name = base64.b64encode(unquote(who).encode()).decode("ascii")

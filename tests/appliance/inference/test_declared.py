@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from appliance.engine.errors import DefinitionError, Mark
+from appliance.engine.errors import DefinitionError, Mark, Problem
 from appliance.engine.plan import Need
 from appliance.inference.catalog import ModelCard
 from appliance.inference.declared import (
@@ -19,7 +19,7 @@ from appliance.inference.declared import (
     remember,
 )
 from appliance.inference.store import Store
-from appliance.settings import Settings, read_settings
+from appliance.settings import Settings, model_file, read_part, read_settings, refusal
 
 SHA256 = "0" * 64
 
@@ -233,3 +233,33 @@ def test_a_file_without_proper_labels_is_refused(
     (tmp_path / "x.txt").write_text(content)
     with pytest.raises(ValueError, match=sentence):
         labels_of("x.txt", tmp_path)
+
+
+def test_a_name_of_a_model_is_a_word(settings_of: Callable[[str], Settings]) -> None:
+    with pytest.raises(DefinitionError, match=r"'\./yard' is no name"):
+        settings_of("models: {./yard: yard.onnx}\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("yard", None),
+        ("yard.onnx", "flows/yard.onnx"),
+        ("./nets/yard", "flows/nets/yard"),
+        ("/nets/yard.onnx", "/nets/yard.onnx"),
+    ],
+)
+def test_a_model_may_be_named_by_the_path_of_its_file(name: str, path: str | None) -> None:
+    assert model_file(name, "flows/gate.yaml") == (Path(path) if path else None)
+
+
+def test_a_card_beside_the_settings_takes_their_secrets_and_shows_none(
+    settings_of: Callable[[str], Settings],
+) -> None:
+    settings, part = settings_of(""), Path("site/models/far.yaml")
+    Path("site/secrets.yaml").write_text("token: hush-hush\n")
+    part.write_text("token: !secret token\nurl: http://me:hush@gpu\n")
+    document = read_part(part, settings, "model card")
+    assert document.data["token"] == "hush-hush"
+    problem = Problem(document.mark(("url",)), "url", "it has hush-hush in it")
+    assert "hush" not in str(refusal([problem], document))

@@ -1,5 +1,6 @@
 """Downloads over a real connection: whole, gone on with, or begun again."""
 
+import contextlib
 import http.server
 import json
 import re
@@ -232,8 +233,10 @@ def test_another_scheme_is_refused_with_those_there_are(tmp_path: Path) -> None:
 
 
 def test_a_source_of_ones_own_is_asked_for_its_scheme(tmp_path: Path) -> None:
-    class Shelves(WebSource):
-        def open(self, url: str, begin: int, version: str):  # type: ignore[no-untyped-def]
+    class Shelves:
+        def open(
+            self, url: str, begin: int, version: str
+        ) -> contextlib.AbstractContextManager[Incoming]:
             return SOURCES["file"].open(f"file://{tmp_path}/{url.rpartition('/')[2]}", begin, "")
 
     (tmp_path / "yard").write_bytes(CONTENT)
