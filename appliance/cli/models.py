@@ -7,12 +7,12 @@ import click
 
 from appliance.cli.model_add import model_add
 from appliance.cli.model_bench import model_bench
-from appliance.cli.model_bench import model_bench
 from appliance.cli.model_entries import Entries, entries
+from appliance.cli.model_fit_anomaly import model_fit_anomaly
 from appliance.cli.model_inspect import model_inspect
 from appliance.cli.model_quantize import model_quantize
-from appliance.cli.model_quantize import model_quantize
 from appliance.cli.model_remove import model_remove
+from appliance.cli.model_test import model_test
 from appliance.cli.options import CONFIG, STATE_DIR
 from appliance.inference.catalog import Entry, ModelCard, ModelError
 from appliance.inference.fetch import pull
@@ -111,6 +111,8 @@ def _size_and_state(entry: Entry, there: Entries) -> tuple[str, str]:
 # Each stands in a file of its own, model_*.py.
 models.add_command(model_add, "add")
 models.add_command(model_bench, "bench")
+models.add_command(model_fit_anomaly, "fit-anomaly")
 models.add_command(model_inspect, "inspect")
 models.add_command(model_quantize, "quantize")
 models.add_command(model_remove, "remove")
+models.add_command(model_test, "test")
