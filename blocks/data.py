@@ -5,6 +5,7 @@ Units: pixels of the frame for coordinates, x to the right and y downward; secon
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field, replace
+from functools import cache
 from types import MappingProxyType
 from typing import Any, Literal, Self
 
@@ -165,8 +166,9 @@ def _span(low: float, high: float, size: int) -> tuple[float, float]:
     return float(start), float(min(max(np.ceil(high), start + 1), size))
 
 
+@cache
 def yuv_to_rgb(matrix: Matrix, *, full_range: bool) -> NDArray[np.float32]:
-    """The (3, 4) affine map from 8-bit YUV to RGB of ITU-R BT.601 or BT.709."""
+    """The (3, 4) affine map from 8-bit YUV to RGB of ITU-R BT.601 or BT.709, read-only."""
     red, blue = _WEIGHTS[matrix]
     green = 1.0 - red - blue
     luma, chroma, black = (1.0, 1.0, 0.0) if full_range else (255 / 219, 255 / 224, 16.0)
@@ -179,7 +181,8 @@ def yuv_to_rgb(matrix: Matrix, *, full_range: bool) -> NDArray[np.float32]:
         ]
     )
     shift = -rows @ np.array([black, 128.0, 128.0])
-    return np.concatenate([rows, shift[:, None]], axis=1).astype(np.float32)
+    affine: NDArray[np.float32] = np.concatenate([rows, shift[:, None]], axis=1).astype(np.float32)
+    return _frozen(affine)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
