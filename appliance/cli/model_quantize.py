@@ -11,6 +11,8 @@ from appliance.inference.quantization import Record, pictures_in, quantize
 from appliance.inference.resolution import resolved
 from appliance.sentences import say, sentences
 
+ENOUGH = 30
+
 
 @click.command()
 @click.argument("model", metavar="NAME|FILE")
@@ -44,8 +46,11 @@ def model_quantize(
     with sentences():
         there = entries(config, state_dir)
         known = resolved(there.model(model), there.store)
-        kept = keep == "int8"
-        record = quantize(known, pictures_in(samples), there.store, say, keep=kept)
+        kept, pictures = keep == "int8", pictures_in(samples)
+        if len(pictures) < ENOUGH:
+            count = "1 picture is" if len(pictures) == 1 else f"{len(pictures)} pictures are"
+            say(f"{count} few: with {ENOUGH} or more, less is lost")
+        record = quantize(known, pictures, there.store, say, keep=kept)
         click.echo(_told(known.card.name, record))
         if kept:
             click.echo("kept: models use it whose card says `precision: int8`")
