@@ -3,6 +3,7 @@
 import hashlib
 import resource
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from appliance.inference.front import prepared
 from appliance.inference.loading import BYTES, MayPassError, Opened, Start
 from appliance.inference.metadata import Facts
 from appliance.inference.providers import Choice, NotNowError, choose_provider
+from appliance.inference.quantization import quantized
 from appliance.inference.remote import OfflineError, RemoteSession
 from appliance.inference.resolution import Resolved, resolve
 from appliance.inference.session import Session, runtime_version
@@ -49,6 +51,7 @@ class Opener:
         """
         if resolved.card.remote is not None:
             return self._open_elsewhere(resolved, start)
+        resolved = self._in_int8(resolved)
         path, shape, front = resolved.path, resolved.form.shape, False
         if not raw:
             path = prepared(path, resolved.sha256, resolved.form, self._store.root / "prepared")
@@ -66,13 +69,32 @@ class Opener:
                 )
             grown = _resident() - before
         batch = 1 if raw else self._batch(resolved, session, shape)
-        notes: dict[str, Any] = {"precision": choice.precision, "memory_mib": max(0, grown) // _MIB}
+        notes: dict[str, Any] = {
+            "precision": _computes(resolved, choice),
+            "memory_mib": max(0, grown) // _MIB,
+        }
         if choice.reason:
             notes["reason"] = choice.reason
         canvases = Canvases(resolved.form) if front else None
         return Opened(
             session, resolved.form, session.streams, batch, {**notes, **choice.notes}, canvases
         )
+
+    def _in_int8(self, resolved: Resolved) -> Resolved:
+        """The same, or its int8 copy where the card asks for that."""
+        name = resolved.card.name
+        if resolved.card.precision != "int8":
+            return resolved
+        try:
+            copy = quantized(resolved.sha256, self._store)
+        except ModelError as error:
+            raise ModelError(f"{name}: {error}") from error
+        if copy is None:
+            raise ModelError(
+                f"{name}: there is no int8 copy of it: make one with `appliance models quantize "
+                f"{name} --samples FOLDER{self._store.option}`"
+            )
+        return replace(resolved, path=copy.path, sha256=copy.sha256)
 
     def _choice(self, resolved: Resolved, path: Path, shape: tuple[int, ...]) -> Choice:
         card = resolved.card
@@ -149,6 +171,10 @@ def _loaded(resolved: Resolved, path: Path, choice: Choice, callers: int) -> Ses
             f"where images are given as {FLOATS} or {BYTES}"
         )
     return session
+
+
+def _computes(resolved: Resolved, choice: Choice) -> str:
+    return "int8" if resolved.card.precision == "int8" else choice.precision
 
 
 def _resident() -> int:
