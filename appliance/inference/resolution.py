@@ -4,6 +4,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import structlog
 from pydantic import ValidationError
 
 from appliance.inference import graph, metadata
@@ -12,6 +13,8 @@ from appliance.inference.families.fitting import Form
 from appliance.inference.families.registry import Family, family_of
 from appliance.inference.metadata import Facts, told
 from appliance.inference.store import Store
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,15 @@ def resolved(card: ModelCard, store: Store) -> Resolved:
         facts = known_facts(kept.path, kept.sha256, store)
     except ValueError as error:
         raise ModelError(f"{card.name}: {error}") from None
-    return resolve(card, kept.path, kept.sha256, facts)
+    found = resolve(card, kept.path, kept.sha256, facts)
+    log.info(
+        "model read",
+        model=card.name,
+        family=found.family.name,
+        size=found.form.size,
+        labels=len(found.labels),
+    )
+    return found
 
 
 def resolve(card: ModelCard, path: Path, sha256: str, facts: Facts) -> Resolved:
@@ -51,10 +62,19 @@ def resolve(card: ModelCard, path: Path, sha256: str, facts: Facts) -> Resolved:
     heard = told(facts, card.family, card.labels, card.input.size)
     if heard.unknown or heard.size is None:
         what = "; ".join(heard.unknown)
+        if _says_nothing(card):
+            raise ModelError(
+                f"{card.name}: {path} does not tell all that must be known: {what}; say it in a "
+                f"card under `models` in the settings, or to `appliance models add {path}`"
+            )
         raise ModelError(f"{card.name}: the model card does not fit {path}: {what}")
     family = family_of(heard.family)
     usual = replace(family.form(heard.size), layout=heard.layout)
     return Resolved(card, path, sha256, facts, family, card.input.form(usual), heard.labels)
+
+
+def _says_nothing(card: ModelCard) -> bool:
+    return card.family is None and not card.labels and card.input.size is None
 
 
 def known_facts(path: Path, sha256: str, store: Store) -> Facts:

@@ -193,9 +193,19 @@ def _notes(plan: Plan) -> Iterator[Problem]:
             what = f"needs a value ({words(spec.annotation)}), as in --set {name}=…"
             yield Problem(mark, f"inputs.{name}", what, "note")
     for need in plan.needs():
-        if need.kind != "connection" or need.name not in BUILT_IN:
-            mark = replace(need.mark, excerpt="")
-            yield Problem(mark, need.where, f"needs the {need.kind} '{need.name}'", "note")
+        what = _outside(need)
+        if what:
+            yield Problem(replace(need.mark, excerpt=""), need.where, what, "note")
+
+
+def _outside(need: Need) -> str:
+    """What is to be said of something outside where nothing is known of that."""
+    if need.kind == "connection" and need.name in BUILT_IN:
+        return ""
+    file = model_file(need.name, need.mark.path) if need.kind == "model" else None
+    if file is None:
+        return f"needs the {need.kind} '{need.name}'"
+    return "" if file.is_file() else f"needs the model file {file}, which is not there"
 
 
 def unmet(needs: Collection[Need], settings: Settings, models: Collection[str]) -> list[Problem]:

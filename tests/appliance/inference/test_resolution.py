@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from appliance.inference.catalog import ModelError
+from appliance.inference.declared import path_card
 from appliance.inference.metadata import Facts
 from appliance.inference.resolution import known_facts, resolve, resolved
 from appliance.inference.store import Store
@@ -32,6 +33,20 @@ def test_all_that_does_not_fit_is_said_in_one_sentence(store: Store, tmp_path: P
         resolved(card, store)
     assert str(caught.value).startswith(f"pets: the model card does not fit {path}: ")
     assert "its input takes 16 x 16, not the 300 x 200 that is said" in str(caught.value)
+
+
+def test_a_file_of_which_nothing_is_said_and_that_does_not_tell_is_asked_for(
+    store: Store, tmp_path: Path
+) -> None:
+    path = tiny.detector(tmp_path / "yard.onnx")
+    with pytest.raises(ModelError) as caught:
+        resolved(path_card(path), store)
+    said = str(caught.value)
+    assert said.startswith(f"yard: {path} does not tell all that must be known: ")
+    assert "say which with `family`; the file names no labels: say them with `labels`" in said
+    assert said.endswith(
+        f"say it in a card under `models` in the settings, or to `appliance models add {path}`"
+    )
 
 
 def test_a_file_that_is_no_model_is_named(store: Store, tmp_path: Path) -> None:

@@ -284,15 +284,16 @@ def test_a_model_that_is_not_there_is_shown_where_it_is_named() -> None:
 
 
 def test_a_model_may_be_the_path_of_its_file_as_seen_from_the_workflow() -> None:
-    settings = settings_of(SETTINGS + "    inputs: {model: ./nets/best.onnx}\n")
-    Path("workflows/nets").mkdir()
-    Path("workflows/nets/best.onnx").touch()
+    settings = settings_of(SETTINGS + "    inputs: {model: ./best.onnx}\n")
+    Path("workflows/best.onnx").touch()
     assert plan_pipelines(settings, BLOCKS, MODELS).keys() == {"people"}
-    Path("workflows/nets/best.onnx").rename("workflows/nets/bets.onnx")
-    assert heads(refusal(settings)) == [
-        "workflows/people.yaml:7:61: steps.find.model: there is no model file "
-        "workflows/nets/best.onnx (did you mean 'bets.onnx'?)"
-    ]
+    Path("workflows/best.onnx").rename("workflows/bets.onnx")
+    what = "there is no model file workflows/best.onnx (did you mean 'bets.onnx'?)"
+    place = "workflows/people.yaml:7:61: steps.find.model: "
+    assert heads(refusal(settings)) == [place + what]
+    edit("workflows/people.yaml", "default: people-ssdlite", "default: ./best.onnx")
+    noted = check_files([Path("workflows/people.yaml")], None, BLOCKS, MODELS).lines[1]
+    assert noted.endswith("model: needs the model file workflows/best.onnx, which is not there")
 
 
 def test_everything_wrong_with_all_pipelines_is_said_at_once() -> None:
