@@ -1,9 +1,8 @@
-"""Making a session of a model: its file prepared, its provider chosen, its batches measured."""
+"""Making a session of a model: here, on what runs it best, or on a server."""
 
 import hashlib
 import resource
 import threading
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,12 @@ import numpy as np
 from appliance.clock import Clock
 from appliance.inference.batches import best_batch
 from appliance.inference.catalog import ModelCard, ModelError
+from appliance.inference.choosing import File, choose
 from appliance.inference.families.fitting import Canvases
 from appliance.inference.families.registry import family_of
-from appliance.inference.front import prepared
 from appliance.inference.loading import BYTES, MayPassError, Opened, Start
 from appliance.inference.metadata import Facts
-from appliance.inference.providers import Choice, NotNowError, choose_provider
-from appliance.inference.quantization import quantized
+from appliance.inference.providers import Choice, NotNowError
 from appliance.inference.remote import OfflineError, RemoteSession
 from appliance.inference.resolution import Resolved, resolve
 from appliance.inference.session import Session, runtime_version
@@ -51,73 +49,37 @@ class Opener:
         """
         if resolved.card.remote is not None:
             return self._open_elsewhere(resolved, start)
-        resolved = self._in_int8(resolved)
-        path, shape, front = resolved.path, resolved.form.shape, False
-        if not raw:
-            path = prepared(path, resolved.sha256, resolved.form, self._store.root / "prepared")
-            front = path != resolved.path
-        if front:
-            width, height = resolved.form.size
-            shape = (1, height, width, 3)
-        choice = self._choice(resolved, path, shape)
+        try:
+            file, choice = choose(resolved, self._store, raw=raw)
+        except NotNowError as error:
+            raise MayPassError(str(error)) from error
         with self._loading:
             before = _resident()
-            session = _loaded(resolved, path, choice, callers)
+            session = _loaded(resolved, file.path, choice, callers)
             if not raw:
-                session.run(
-                    np.zeros(shape, np.uint8 if session.input_type == BYTES else np.float32)
-                )
+                self._warm_up(session, file)
             grown = _resident() - before
-        batch = 1 if raw else self._batch(resolved, session, shape)
-        notes: dict[str, Any] = {
-            "precision": _computes(resolved, choice),
-            "memory_mib": max(0, grown) // _MIB,
-        }
+        batch = 1 if raw else self._batch(resolved, session, file)
+        precision = "int8" if resolved.card.precision == "int8" else choice.precision
+        notes: dict[str, Any] = {"precision": precision, "memory_mib": max(0, grown) // _MIB}
         if choice.reason:
             notes["reason"] = choice.reason
-        canvases = Canvases(resolved.form) if front else None
-        return Opened(
-            session, resolved.form, session.streams, batch, {**notes, **choice.notes}, canvases
-        )
+        canvases = Canvases(resolved.form) if file.front else None
+        notes |= choice.notes
+        return Opened(session, resolved.form, session.streams, batch, notes, canvases)
 
-    def _in_int8(self, resolved: Resolved) -> Resolved:
-        """The same, or its int8 copy where the card asks for that."""
-        name = resolved.card.name
-        if resolved.card.precision != "int8":
-            return resolved
-        try:
-            copy = quantized(resolved.sha256, self._store)
-        except ModelError as error:
-            raise ModelError(f"{name}: {error}") from error
-        if copy is None:
-            raise ModelError(
-                f"{name}: there is no int8 copy of it: make one with `appliance models quantize "
-                f"{name} --samples FOLDER{self._store.option}`"
-            )
-        return replace(resolved, path=copy.path, sha256=copy.sha256)
+    @staticmethod
+    def _warm_up(session: Session, file: File) -> None:
+        """The first run takes longer: it makes what the others use."""
+        session.run(np.zeros(file.shape, np.uint8 if session.input_type == BYTES else np.float32))
 
-    def _choice(self, resolved: Resolved, path: Path, shape: tuple[int, ...]) -> Choice:
-        card = resolved.card
-        try:
-            return choose_provider(
-                path,
-                resolved.sha256,
-                shape,
-                self._store.probes,
-                form=resolved.form,
-                order=card.providers,
-                precision=card.precision,
-            )
-        except NotNowError as error:
-            raise MayPassError(f"{card.name}: {error}") from error
-        except ModelError as error:
-            raise ModelError(f"{card.name}: {error}") from error
-
-    def _batch(self, resolved: Resolved, session: Session, shape: tuple[int, ...]) -> int:
-        model = (resolved.sha256, resolved.form, session.provider, session.precision)
+    def _batch(self, resolved: Resolved, session: Session, file: File) -> int:
+        model = (file.sha256, resolved.form, session.provider, session.precision)
         said = repr((*model, runtime_version(), session.streams))
         key = hashlib.sha256(said.encode()).hexdigest()[:20]
-        return best_batch(session, shape, self._store.probes / f"batch-{key}.json", self._clock)
+        return best_batch(
+            session, file.shape, self._store.probes / f"batch-{key}.json", self._clock
+        )
 
     def _open_elsewhere(self, resolved: Resolved, start: Start | None) -> Opened:
         session = server_session(resolved.card, self._store, self._clock, start)
@@ -171,10 +133,6 @@ def _loaded(resolved: Resolved, path: Path, choice: Choice, callers: int) -> Ses
             f"where images are given as {FLOATS} or {BYTES}"
         )
     return session
-
-
-def _computes(resolved: Resolved, choice: Choice) -> str:
-    return "int8" if resolved.card.precision == "int8" else choice.precision
 
 
 def _resident() -> int:

@@ -46,9 +46,9 @@ def embedder(path: Path) -> Path:
     )
 
 
-def segmenter(path: Path) -> Path:
+def segmenter(path: Path, image: str = f"float[1,3,{SIZE},{SIZE}]") -> Path:
     """Each place shows the colour it has most of."""
-    return write(path, f"float[1,3,{SIZE},{SIZE}] out", "out = Identity(image)")
+    return write(path, f"{image} out", "out = Identity(image)", image)
 
 
 def finder(path: Path) -> Path:
