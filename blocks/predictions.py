@@ -46,12 +46,14 @@ class Anomaly:
     """How unlike the good ones a picture is.
 
     `score` is a distance in 0..2, and `anomalous` says that it is above `threshold`. `distances`:
-    (h, w) float32 of the patches, (1, 1) where the picture is one embedding.
+    (h, w) float32 of the patches, (1, 1) where the picture is one embedding. `seen` is the
+    rectangle x1, y1, x2, y2 that they cover, in pixels of the frame, if that is known.
     """
 
     score: float
     threshold: float
     distances: NDArray[np.float32]
+    seen: tuple[float, float, float, float] | None = None
 
     @property
     def anomalous(self) -> bool:
