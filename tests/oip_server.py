@@ -23,7 +23,10 @@ Fault = Literal[
     "endless",
     "garbage",
     "huge",
+    "model-denied",
+    "model-not-ready",
     "moved",
+    "mute",
     "nan",
     "no-binary",
     "no-http",
@@ -65,7 +68,7 @@ class OipServer:
 
     def __init__(self, context: ssl.SSLContext | None = None) -> None:
         self.fault: Fault = ""
-        self.extensions: list[str] = ["binary_tensor_data"]
+        self.extensions: list[str] | None = ["binary_tensor_data"]
         self.takes = ("image", "FP32", [1, 3, 2, 2])
         self.gives = [("doubled", "FP32", [1, 3, 2, 2]), ("sum", "FP32", [-1])]
         self.compute: Callable[[NDArray[Any]], list[NDArray[Any]]] = _doubled
@@ -153,11 +156,18 @@ class _Answers(BaseHTTPRequestHandler):
         oip = self.server_of
         if oip.token and self.headers.get("Authorization") != oip.token:
             return self._json({"error": f"who is {self.headers.get('Authorization')}?"}, 401)
+        if oip.fault == "mute":
+            oip.let_go.wait(30.0)
         if oip.fault == "moved":
             return self._send(302, b"")
+        if oip.fault.startswith("model-") and self.path.endswith("double/ready"):
+            status = 200 if oip.fault == "model-denied" else 400
+            return self._json({"ready": False}, status)
         if self.path.endswith("/ready"):
             return self._json({"ready": oip.fault != "not-ready"}, 200)
         if self.path.endswith("/v2"):
+            if oip.extensions is None:
+                return self._send(200, b"no JSON")
             return self._json({"name": "stub", "extensions": oip.extensions})
         if oip.fault == "no-model" or "/models/double" not in self.path:
             return self._json({"error": "Request for unknown model"}, 404)

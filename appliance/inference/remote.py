@@ -125,7 +125,10 @@ class RemoteSession:
         """How the server fares, in words: what is wrong, and when it is asked again."""
         circuit = self._circuit
         if not circuit.is_open:
-            return "online"
+            slow = self._model.tensors == "json"
+            return (
+                "online, by JSON, which is slow: it takes no binary tensors" if slow else "online"
+            )
         if not circuit.failures:
             return circuit.reason
         retry_s = circuit.retry_in_s

@@ -250,7 +250,10 @@ class _TimedSocket:
     def receive_into(self, buffer: memoryview) -> int:
         sock = self._open
         sock.settimeout(self._left_s())
-        return sock.recv_into(buffer)
+        count = sock.recv_into(buffer)
+        # What came too late is late, however much of it came at once.
+        self._left_s()
+        return count
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         return io.BufferedReader(_Reader(self))

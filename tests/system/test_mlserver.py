@@ -124,7 +124,8 @@ def test_its_model_is_used_by_json_which_is_what_it_takes(session: RemoteSession
     outputs = session.run(IMAGE)
     assert outputs["doubled"].dtype == np.float32
     assert np.array_equal(outputs["doubled"], IMAGE * 2)
-    assert (session.tensors, session.state) == ("json", "online")
+    assert session.tensors == "json"
+    assert session.state == "online, by JSON, which is slow: it takes no binary tensors"
 
 
 def test_it_is_missed_when_it_is_killed_and_used_again_when_it_is_back(
@@ -137,7 +138,7 @@ def test_it_is_missed_when_it_is_killed_and_used_again_when_it_is_back(
     assert session.is_offline
     mlserver.start()
     wait_for(lambda: answers(session), "MLServer to be back")
-    assert session.state == "online"
+    assert session.state.startswith("online")
 
 
 def test_a_model_it_has_not_is_a_sentence(mlserver: MLServer, session: RemoteSession) -> None:

@@ -85,6 +85,13 @@ def test_it_has_the_shape_of_a_local_session(session: Made) -> None:
     assert (people.state, people.tensors) == ("online", "binary")
 
 
+def test_a_server_that_takes_json_only_is_said_to_be_slow(oip: OipServer, session: Made) -> None:
+    oip.fault, oip.extensions = "no-binary", []
+    people = session()
+    assert people.run(IMAGE)["sum"].tolist() == [132.0]
+    assert people.state == "online, by JSON, which is slow: it takes no binary tensors"
+
+
 def test_facts_are_asked_for_once(oip: OipServer, session: Made) -> None:
     people = session()
     assert people.state == "it was not asked yet"
@@ -203,6 +210,20 @@ def test_what_a_deadline_cuts_short_is_late_and_three_in_a_row_a_failure(
     assert "its answers come too late, the last 3 in a row" in people.state
     assert "come too late" in refusal(people)
     assert len(oip.inferences) == 4
+
+
+def test_a_server_that_does_not_say_whether_it_is_ready_is_offline(
+    oip: OipServer, session: Made
+) -> None:
+    clock = SystemClock()
+    oip.fault = "mute"
+    people = session(on=clock)
+    with pytest.raises(LateError):
+        people.run(IMAGE, clock.monotonic() + 0.1)
+    assert "it does not answer in time" in people.state
+    other = session(on=clock, timeout_s=0.1)
+    assert "it does not answer in time" in refusal(other)
+    assert (people.late, other.late) == (1, 0)
 
 
 def test_who_comes_too_late_himself_does_not_blame_the_server(

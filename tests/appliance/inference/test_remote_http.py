@@ -249,6 +249,20 @@ def test_what_is_no_http_is_a_sentence(content: bytes, reach: Reach) -> None:
         ask(reach(url))
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n\r\nabcde",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nabcde",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabcde",
+    ],
+)
+def test_content_is_read_however_its_end_is_told(content: bytes, reach: Reach) -> None:
+    with Raw(content) as url:
+        assert ask(reach(url))[::2] == (200, b"abcde")
+
+
 def test_a_server_that_is_not_there_is_a_sentence(reach: Reach) -> None:
     with socket.socket() as taken:
         # Bound but not listening: connections are refused, and nobody else gets the port.
@@ -256,6 +270,21 @@ def test_a_server_that_is_not_there_is_a_sentence(reach: Reach) -> None:
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(ServerError, match="refused; check that the server runs"):
             ask(reach(url))
+
+
+def test_of_several_addresses_of_a_name_the_first_may_be_dead(
+    oip: OipServer, reach: Reach, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = int(oip.url.rpartition(":")[2])
+        kind = (socket.AF_INET, socket.SOCK_STREAM, 0, "")
+        places = [(*kind, taken.getsockname()), (*kind, ("127.0.0.1", port))]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: places)
+        assert ask(reach(f"http://gpu-box:{port}")).status == 200
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: places[::-1])
+        assert ask(reach(f"http://gpu-box:{port}")).status == 200
+    assert len(oip.seen) == 2
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", f"{'a' * 64}.invalid"])

@@ -159,6 +159,8 @@ def test_whole_numbers_stay_what_they_are(
     ("fault", "sentence"),
     [
         ("not-ready", r"it is not ready \(503\)"),
+        ("model-not-ready", "its model is not ready: it answers with the status 400"),
+        ("model-denied", "its model is not ready"),
         ("no-model", r"no such model there \(404\).*; it says 'Request for unknown model'"),
         ("moved", r"sends us elsewhere \(302\): set that address as the url"),
     ],
@@ -169,6 +171,13 @@ def test_a_server_that_cannot_be_used_says_why(
     oip.fault = fault
     with pytest.raises(ServerError, match=sentence):
         model().describe(soon())
+
+
+def test_what_a_server_can_do_may_be_left_out(oip: OipServer, model: Made) -> None:
+    oip.extensions = None
+    one = model()
+    assert one.describe(soon()) == KNOWN
+    assert one.tensors == ""
 
 
 def test_a_wrong_token_is_a_sentence(oip: OipServer, model: Made) -> None:
