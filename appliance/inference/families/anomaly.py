@@ -109,7 +109,7 @@ def mismatch(shapes: Mapping[str, Shape], labels: int | None = None) -> str:
 
 def decode(
     outputs: Mapping[str, NDArray[Any]],
-    _place: Fitted | None,
+    place: Fitted | None,
     _labels: Sequence[str],
     _confidence: float,
     bank: Bank,
@@ -128,7 +128,15 @@ def decode(
             f"{bank.features.shape[1]}: fit them with this model"
         )
     distances = nearest(found, bank.features).reshape(grid)
-    return Anomaly(float(distances.max()), bank.threshold, distances)
+    return Anomaly(float(distances.max()), bank.threshold, distances, _seen(place))
+
+
+def _seen(place: Fitted | None) -> tuple[float, float, float, float] | None:
+    """The part of the frame that the model's input shows."""
+    if place is None:
+        return None
+    (left, top), (right, bottom) = place.points(np.array([(0.0, 0.0), place.size])).tolist()
+    return left, top, right, bottom
 
 
 def features(outputs: Mapping[str, NDArray[Any]]) -> tuple[Values, tuple[int, int]]:

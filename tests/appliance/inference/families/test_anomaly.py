@@ -16,6 +16,8 @@ from appliance.inference.families.anomaly import (
     mismatch,
     nearest,
 )
+from appliance.inference.families.fitting import fit as fitted
+from blocks.data import Image
 from blocks.predictions import Anomaly
 
 
@@ -199,3 +201,13 @@ def test_shapes_that_hold_no_features_are_told() -> None:
     assert mismatch({"map": ("batch", 512, 28, 28)}) == ""
     assert "this model has boxes (1 x 84 x 8400)" in mismatch({"boxes": (1, 84, 8400)})
     assert form((8, 8)).fit == "crop"
+
+
+def test_the_part_of_the_frame_that_the_patches_cover_is_told() -> None:
+    image = Image.from_bgr(np.zeros((100, 200, 3), np.uint8))
+    _, place = fitted(image, form((50, 50)))
+    bank = Bank(angles(0), threshold=0.5)
+    seen = decode({"embedding": angles(10)}, place, (), 0.0, bank).seen
+    # The middle square of an image that is twice as wide as high.
+    assert seen == pytest.approx((50, 0, 150, 100))
+    assert decode({"embedding": angles(10)}, None, (), 0.0, bank).seen is None
