@@ -81,6 +81,7 @@ def add(
             card = _card(name, source, kept.sha256, wish, heard)
             path = store.keep_model(kept.path, kept.sha256)
             remember(store, card)
+        store.tidy()
     except OSError as error:
         raise FetchError(f"{name}: cannot write to {store.root}: {error}") from error
     return Addition(card, path, facts, heard)

@@ -186,13 +186,13 @@ class _Reader:
 
 def _files(folder: Path) -> list[Path]:
     """The files of cards in a folder, in the order of their names."""
-    if not folder.is_dir():
+    try:
+        found = sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
         return []
-    return sorted(
-        file
-        for file in folder.iterdir()
-        if file.suffix in _SUFFIXES and not file.name.startswith(".")
-    )
+    except OSError as error:
+        raise SettingsError(f"{folder}: cannot be read: {error.strerror}") from None
+    return [file for file in found if file.suffix in _SUFFIXES and not file.name.startswith(".")]
 
 
 def _card(document: Document, place: Place, name: str, problems: list[Problem]) -> ModelCard | None:

@@ -67,20 +67,19 @@ class WebSource:
     def open(self, url: str, begin: int, version: str) -> Iterator[Incoming]:
         """As Source says: with Range and If-Range (RFC 9110, 13.1.5 and 14)."""
         try:
-            answer = urllib.request.urlopen(  # noqa: S310  the scheme is checked
-                _request(url, begin, version), timeout=CONNECT_TIMEOUT_S
-            )
+            answer = _asked(url, begin, version)
         except urllib.error.HTTPError as error:
             with error:
-                if begin and error.code == _NOT_SATISFIABLE:
-                    # There is less of it now than was fetched of it before.
-                    answer = urllib.request.urlopen(  # noqa: S310  the scheme is checked
-                        _request(url, 0, ""), timeout=CONNECT_TIMEOUT_S
-                    )
-                else:
+                if not begin or error.code != _NOT_SATISFIABLE:
                     raise FetchError(
                         f"downloading {shown(url)} failed: HTTP {error.code} {error.reason}"
                     ) from error
+                if error.headers.get("Content-Range") == f"bytes */{begin}":
+                    # There is no more of it: a process was killed when it had all.
+                    yield Incoming(begin, 0, version, lambda _: b"")
+                    return
+            # There is less of it now than was fetched of it before.
+            answer = _asked(url, 0, "")
         with answer:
             at = _begin(answer) if answer.status == _PARTIAL_CONTENT else 0
             if at not in (0, begin):
@@ -174,6 +173,13 @@ def shown(url: str) -> str:
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit((parts.scheme, host, parts.path, "…" if parts.query else "", ""))
+
+
+def _asked(url: str, begin: int, version: str) -> http.client.HTTPResponse:
+    request = _request(url, begin, version)
+    answer = urllib.request.urlopen(request, timeout=CONNECT_TIMEOUT_S)  # noqa: S310  as checked
+    assert isinstance(answer, http.client.HTTPResponse)  # noqa: S101  for the type checker
+    return answer
 
 
 def _request(url: str, begin: int, version: str) -> urllib.request.Request:

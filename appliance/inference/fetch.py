@@ -55,6 +55,7 @@ def pull(entry: Entry, store: Store, report: Report) -> Path:
         raise FetchError(f"{entry.name}: {error}") from error
     except OSError as error:
         raise FetchError(f"{entry.name}: cannot write to {store.root}: {error}") from error
+    store.tidy()
     say(f"ready, {kept}")
     return kept
 

@@ -192,6 +192,14 @@ class Store:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
+    def tidy(self) -> None:
+        """Take away what killed processes have left; what another one is at stays."""
+        for folder in self.root.glob(".fetch-*"):
+            key = folder.name.removeprefix(".fetch-")
+            with suppress(OSError), (self.root / f".lock-{key}").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+
     def keep(self, entry: Entry, file: Path) -> Path:
         """Move a checked file from the workplace to its place, so that it is there whole or not."""
         return self._placed(file, self.path(entry))

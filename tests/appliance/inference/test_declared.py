@@ -20,6 +20,8 @@ from appliance.inference.declared import (
 )
 from appliance.inference.store import Store
 from appliance.settings import Settings, model_file, read_part, read_settings, refusal
+from appliance.sources import SettingsError
+from tests.unprivileged import as_nobody
 
 SHA256 = "0" * 64
 
@@ -179,6 +181,16 @@ def test_a_card_in_the_store_that_somebody_broke_is_shown(tmp_path: Path) -> Non
     file.write_text("name: yard\nsha256: 12\n")
     with pytest.raises(DefinitionError, match=r"yard\.yaml:2:9: sha256: this must be a text"):
         added(Store(tmp_path))
+
+
+def test_a_folder_of_cards_that_may_not_be_looked_into_is_named(tmp_path: Path) -> None:
+    names = Store(tmp_path).names
+    names.mkdir(parents=True)
+    tmp_path.chmod(0)
+    with as_nobody(), pytest.raises(SettingsError, match="cannot be read: Permission denied"):
+        added(Store(tmp_path))
+    tmp_path.chmod(0o700)
+    assert added(Store(tmp_path)) == []
 
 
 def test_a_model_named_by_path_is_found_from_its_workflow(

@@ -37,6 +37,7 @@ class Shelf:
             begin = 0
         if begin >= len(self.content):
             handler.send_response(416)
+            handler.send_header("Content-Range", f"bytes */{len(self.content)}")
             handler.send_header("Content-Length", "0")
             handler.end_headers()
             return
@@ -139,6 +140,16 @@ def test_where_less_is_left_than_was_fetched_it_begins_again(shelf: Shelf, tmp_p
     broken_off(shelf, target)
     shelf.content = CONTENT[:100]
     assert download(shelf.url, target, print).read_bytes() == CONTENT[:100]
+
+
+def test_one_that_was_killed_when_it_had_all_is_not_fetched_again(
+    shelf: Shelf, tmp_path: Path
+) -> None:
+    target = download(shelf.url, tmp_path / "x", print)
+    target.write_bytes(b"x" * len(CONTENT))
+    assert download(shelf.url, target, print).read_bytes() == b"x" * len(CONTENT)
+    assert shelf.asked[1]["Range"] == f"bytes={len(CONTENT)}-"
+    assert len(shelf.asked) == 2
 
 
 def test_what_is_there_of_another_address_is_thrown_away(shelf: Shelf, tmp_path: Path) -> None:

@@ -122,6 +122,15 @@ def test_a_workplace_is_empty_and_gone_afterwards(
     assert list(store.root.iterdir()) == []
 
 
+def test_what_a_killed_process_left_is_taken_away_and_what_is_in_use_stays(store: Store) -> None:
+    dead = store.root / ".fetch-dead"
+    (dead / "download").mkdir(parents=True)
+    with store.locked_as("busy", pytest.fail), store.workplace_as("busy") as busy:
+        store.tidy()
+        assert busy.is_dir()
+    assert not dead.exists()
+
+
 def test_what_is_kept_lies_in_its_place(store: Store, tiny_film: Callable[..., Clip]) -> None:
     clip = tiny_film()
     store.root.mkdir()
