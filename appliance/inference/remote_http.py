@@ -179,8 +179,7 @@ class _Connection:
 
     def close(self) -> None:
         self._http.close()
-        # One that was never connected is not known there.
-        self._timed.close()
+        self._timed.hang_up()
 
 
 def _content(response: http.client.HTTPResponse, limit: int) -> bytes:
@@ -230,7 +229,7 @@ class _TimedSocket:
             try:
                 sock.connect(place)
             except OSError:
-                self.close()
+                self.hang_up()
                 if number == len(places) - 1:
                     raise
             else:
@@ -259,6 +258,9 @@ class _TimedSocket:
         return io.BufferedReader(_Reader(self))
 
     def close(self) -> None:
+        """Nothing: http.client does so while an answer is read after which there is no other."""
+
+    def hang_up(self) -> None:
         if self._sock is not None:
             self._sock.close()
             self._sock = None

@@ -263,6 +263,15 @@ def test_content_is_read_however_its_end_is_told(content: bytes, reach: Reach) -
         assert ask(reach(url))[::2] == (200, b"abcde")
 
 
+def test_a_long_answer_on_a_connection_that_closes_then_is_read_whole(
+    reach: Reach,
+) -> None:
+    # More than comes in at once.
+    answer = b" " * 90_000
+    with Raw(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + answer) as url:
+        assert ask(reach(url)).body == answer
+
+
 def test_a_server_that_is_not_there_is_a_sentence(reach: Reach) -> None:
     with socket.socket() as taken:
         # Bound but not listening: connections are refused, and nobody else gets the port.
