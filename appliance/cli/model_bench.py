@@ -10,6 +10,7 @@ from appliance.inference.bench import Row, rows
 from appliance.inference.resolution import resolved
 from appliance.inference.session import short
 from appliance.inference.trials import verdicts
+from appliance.observe.log import set_up_logging
 from appliance.sentences import sentences
 
 HEAD = ("PROVIDER", "PRECISION", "CALLERS", "RESULTS/S", "P50 MS", "MEMORY MIB", "")
@@ -32,6 +33,7 @@ def model_bench(model: str, seconds: float, config: Path | None, state_dir: Path
     It is run on a drawn picture, without what comes before and after. `used` is what the daemon
     takes: stop the daemon first, or both are slow.
     """
+    set_up_logging("console", "WARNING")
     with sentences():
         there = entries(config, state_dir)
         known = resolved(there.model(model), there.store)

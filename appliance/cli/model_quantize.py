@@ -9,6 +9,7 @@ from appliance.cli.model_entries import entries
 from appliance.cli.options import CONFIG, STATE_DIR
 from appliance.inference.quantization import Record, pictures_in, quantize
 from appliance.inference.resolution import resolved
+from appliance.observe.log import set_up_logging
 from appliance.sentences import say, sentences
 
 ENOUGH = 30
@@ -43,6 +44,7 @@ def model_quantize(
     Cards with `precision: int8` use the copy. It needs the package onnx, which is downloaded for
     this and removed if it is not there.
     """
+    set_up_logging("console", "WARNING")
     with sentences():
         there = entries(config, state_dir)
         known = resolved(there.model(model), there.store)
