@@ -1,4 +1,4 @@
-"""A picture of what was found: boxes, names, paths, lines, zones and counts."""
+"""A picture of what was found: boxes, masks, keypoints, names, paths, lines, zones and counts."""
 
 import zlib
 from collections.abc import Mapping
@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from blocks.block import ShapeManifest, block
@@ -14,6 +15,16 @@ from blocks.geometry import Anchor, Line, Points, Polygon, in_pixels
 from blocks.images.canvas import WHITE, Canvas, Colour, colour_of
 
 ZONE_COLOUR: Colour = (60, 190, 255)
+# Of turned boxes: four corners one after the other, in pixels of the frame.
+CORNERS = "corners"
+SURE_KEYPOINT = 0.3
+# Joints of the 17 points of COCO: nose, eyes, ears, then pairs of shoulders, elbows, wrists, hips,
+# knees and ankles, the left one first (Lin et al., Microsoft COCO, 2014).
+PERSON_KEYPOINTS = 17
+LIMBS = (
+    *((5, 6), (5, 7), (7, 9), (6, 8), (8, 10), (5, 11), (6, 12), (11, 12)),
+    *((11, 13), (13, 15), (12, 14), (14, 16), (0, 1), (0, 2), (1, 3), (2, 4)),
+)
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -55,6 +66,8 @@ class Annotated(NamedTuple):
 @block("annotate@1", AnnotateManifest, remembers=True)
 class Annotate:
     """Draws boxes, names, paths, lines, zones and counts on the image.
+
+    Masks and keypoints are drawn where the boxes have them; boxes that are turned, turned.
 
     A tracker id keeps its colour; without ids, a label does.
     """
@@ -139,7 +152,15 @@ class Annotate:
             x1, y1, x2, y2 = corners[row].tolist()
             label, tracker_id = str(found.label[row]), int(found.tracker_id[row])
             colour = colour_of(tracker_id if tracker_id >= 0 else zlib.crc32(label.encode()))
-            canvas.box(x1, y1, x2, y2, colour)
+            if found.mask is not None:
+                canvas.tint(_seen(found.mask[row], image), colour)
+            if CORNERS in found.data:
+                turned = found.data[CORNERS][row].reshape(4, 2)
+                canvas.path(image.from_frame(turned), colour, closed=True)
+            else:
+                canvas.box(x1, y1, x2, y2, colour)
+            if found.keypoints is not None:
+                _draw_keypoints(canvas, image, found.keypoints[row], colour)
             text = self._text(label, tracker_id, float(found.confidence[row]))
             if text:
                 canvas.plate(text, x1, y1, y2, colour)
@@ -152,3 +173,28 @@ class Annotate:
         if self._manifest.confidence:
             words.append(f"{confidence:.0%}")
         return " ".join(words)
+
+
+def _seen(mask: NDArray[np.bool_], image: Image) -> NDArray[np.bool_]:
+    """The part of a mask of the frame that an image shows, in the image's pixels."""
+    columns = np.arange(image.width) + 0.5, np.arange(image.height) + 0.5
+    across, down = (
+        np.clip(at * scale + offset, 0, size - 1).astype(np.intp)
+        for at, scale, offset, size in zip(
+            columns, image.scale, image.offset, mask.shape[::-1], strict=True
+        )
+    )
+    return np.asarray(mask[np.ix_(down, across)])
+
+
+def _draw_keypoints(
+    canvas: Canvas, image: Image, keypoints: NDArray[np.float32], colour: Colour
+) -> None:
+    """Points (K, 3) of x, y, confidence; a person's are joined by limbs."""
+    sure = keypoints[:, 2] >= SURE_KEYPOINT
+    places = image.from_frame(keypoints[:, :2])
+    for start, end in LIMBS if len(keypoints) == PERSON_KEYPOINTS else ():
+        if sure[start] and sure[end]:
+            canvas.path(places[[start, end]], colour)
+    for x, y in places[sure].tolist():
+        canvas.dot(x, y, colour)

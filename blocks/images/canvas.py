@@ -77,6 +77,14 @@ class Canvas:
             cv2.copyTo(tinted, mask, part)
         self.path(corners, colour, closed=True)
 
+    def tint(self, mask: NDArray[np.bool_], colour: Colour) -> None:
+        """A light tint where a mask (height, width) is, and a line round it."""
+        marked = mask.astype(np.uint8)
+        tinted = cv2.addWeighted(self.pixels, 0.65, np.full_like(self.pixels, colour), 0.35, 0)
+        cv2.copyTo(tinted, marked, self.pixels)
+        outlines, _ = cv2.findContours(marked, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+        cv2.drawContours(self.pixels, outlines, -1, colour, self.stroke, cv2.LINE_AA)
+
     def arrow(self, start: Points, end: Points, colour: Colour) -> None:
         """A short arrow."""
         (x1, y1), (x2, y2) = _whole(np.stack([start, end])).tolist()

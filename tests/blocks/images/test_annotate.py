@@ -1,10 +1,12 @@
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from appliance.engine.testing import frame
 from blocks.data import Detections, Frame, Image, Pixels
 from blocks.images.annotate import Annotate, AnnotateManifest
 from blocks.images.canvas import Colour, colour_of
@@ -175,3 +177,55 @@ def test_a_picture_of_video_planes_can_be_drawn_on(frame_at: FrameAt) -> None:
 def test_paths_of_more_than_a_minute_are_refused() -> None:
     with pytest.raises(ValidationError, match="less than or equal to 60"):
         annotate(paths_s=600)
+
+
+def on_black(found: Detections, image: Image | None = None) -> Pixels:
+    picture = image or Image.from_bgr(np.zeros((120, 160, 3), np.uint8))
+    return annotate(labels=False).run(frame(), picture, found).image.bgr
+
+
+def test_masks_are_tinted_and_the_rest_is_not() -> None:
+    mask = np.zeros((1, 120, 160), np.bool_)
+    mask[0, 40:80, 60:100] = True
+    found = replace(Detections.of([[0, 0, 159, 119]], label=["belt"]), mask=mask)
+    picture = on_black(found)
+    assert picture[60, 80].any()
+    assert not picture[20, 30].any()
+
+
+def test_of_a_mask_a_crop_shows_its_own_part() -> None:
+    mask = np.zeros((1, 120, 160), np.bool_)
+    mask[0, 40:80, 60:100] = True
+    found = replace(Detections.of([[0, 0, 159, 119]], label=["belt"]), mask=mask)
+    crop = Image.from_bgr(np.zeros((120, 160, 3), np.uint8)).crop((50, 30, 150, 110))
+    picture = on_black(found, crop)
+    assert picture.shape == (80, 100, 3)
+    assert picture[30, 30].any()
+    assert not picture[5, 50].any()
+
+
+def test_keypoints_that_are_sure_are_dots_and_those_of_a_person_are_joined() -> None:
+    points = np.zeros((1, 17, 3), np.float32)
+    points[0, [5, 6]] = [[40, 60, 0.9], [120, 60, 0.9]]
+    points[0, 7] = [80, 20, 0.1]
+    found = replace(Detections.of([[0, 0, 159, 119]], label=["person"]), keypoints=points)
+    picture = on_black(found)
+    assert picture[60, 40].any()
+    assert picture[60, 80].any()
+    assert not picture[20, 80].any()
+
+
+def test_other_keypoints_are_not_joined() -> None:
+    points = np.array([[[40, 60, 0.9], [120, 60, 0.9]]], np.float32)
+    found = replace(Detections.of([[0, 0, 159, 119]], label=["face"]), keypoints=points)
+    picture = on_black(found)
+    assert picture[60, 40].any()
+    assert not picture[60, 80].any()
+
+
+def test_turned_boxes_are_drawn_turned() -> None:
+    corners = np.array([[80, 20, 120, 60, 80, 100, 40, 60]], np.float32)
+    plain = Detections.of([[40, 20, 120, 100]], label=["ship"])
+    picture = on_black(replace(plain, data={**plain.data, "corners": corners}))
+    assert picture[40, 100].any()
+    assert not picture[20, 40:70].any()
