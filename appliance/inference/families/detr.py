@@ -80,7 +80,9 @@ def found_in(
     sure = scores[rows, classes]
     order = np.argsort(-sure, kind="stable")[:MOST_BOXES]
     rows, classes, sure = rows[order], classes[order], sure[order]
-    box = boxes[rows] * np.array([*place.size] * 2, np.float32)
+    # What is out of all bounds is left out next.
+    with np.errstate(over="ignore", invalid="ignore"):
+        box = boxes[rows] * np.array([*place.size] * 2, np.float32)
     nothing = np.zeros((len(rows), 0), np.float32)
     found = Candidates(box, sure, classes, nothing, finished=overlap >= 1.0).sound()
     seen, xyxy = found.suppressed(overlap).in_frame(place)

@@ -69,12 +69,14 @@ def decode(
         raise ValueError(why)
     (output,) = outputs.values()
     people = np.asarray(output[0], np.float32)
-    points, yxyx, sure = _one(people[0]) if output.ndim == 4 else _several(people)
-    rows = surest(sure, confidence)
-    both = np.array(place.size, np.float32)
-    points, corners = points[rows], yxyx[rows][:, [1, 0, 3, 2]] * np.tile(both, 2)
-    inside = np.concatenate([points[..., 1::-1] * both, points[..., 2:]], axis=2)
-    middle, size = (corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]
+    # What is out of all bounds is left out in the end.
+    with np.errstate(over="ignore", invalid="ignore"):
+        points, yxyx, sure = _one(people[0]) if output.ndim == 4 else _several(people)
+        rows = surest(sure, confidence)
+        both = np.array(place.size, np.float32)
+        points, corners = points[rows], yxyx[rows][:, [1, 0, 3, 2]] * np.tile(both, 2)
+        inside = np.concatenate([points[..., 1::-1] * both, points[..., 2:]], axis=2)
+        middle, size = (corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]
     box, classes = np.concatenate([middle, size], axis=1), np.zeros(len(rows), np.intp)
     more = inside.reshape(len(rows), 3 * KEYPOINTS)
     found = Candidates(box, sure[rows], classes, more, finished=overlap >= 1.0).sound()

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from appliance.inference.families.fitting import Fitted, Form
 from appliance.inference.families.suppression import MOST_BOXES, kept
 from appliance.inference.families.vectors import Shape, described
+from appliance.inference.families.yolo_heads import names
 from blocks.data import Detections
 
 # Of two boxes of one class that overlap more (intersection over union), the less sure is left out.
@@ -59,7 +60,10 @@ def decode(
     rows, classes, sure = rows[surest], classes[surest], sure[surest]
     size = np.array([*place.size] * 2, np.float32)
     xyxy = place.boxes(np.clip(boxes[rows], 0.0, 1.0) * size)
+    # What holds NaN, or is no box, is left out.
+    sound = (xyxy[:, 2:] > xyxy[:, :2]).all(axis=1) & np.isfinite(sure)
+    xyxy, sure, classes = xyxy[sound], sure[sound], classes[sound]
     chosen = kept(xyxy, sure, classes, overlap)
     return Detections.of(
-        xyxy[chosen], sure[chosen], classes[chosen], label=np.array(labels)[classes[chosen]]
+        xyxy[chosen], sure[chosen], classes[chosen], label=names(labels, classes[chosen])
     )

@@ -71,7 +71,7 @@ def decode(
     table = np.asarray(output[0], np.float32)
     rows = np.flatnonzero(table[:, 4] >= confidence)
     some = table[rows]
-    if len(table) and not np.median(np.abs(table[:, :2])) > _PIXELS:
+    if len(table) and not _decoded(table):
         strides = strides_of(len(table), place.size, STRIDES)
         some = _in_pixels(some, cells(place.size, strides)[rows])
     layout = Head(
@@ -85,6 +85,12 @@ def decode(
     found = candidates(some[None], layout, confidence).suppressed(overlap)
     seen, xyxy = found.in_frame(place)
     return seen.detections(xyxy, labels)
+
+
+def _decoded(table: Values) -> bool:
+    """Whether centres are in pixels: some of them, evenly over the grids, say it as well as all."""
+    some = table[:: max(1, len(table) // 256), :2]
+    return bool(2 * np.count_nonzero(np.abs(some) > _PIXELS) > some.size)
 
 
 def _in_pixels(table: Values, grid: Values) -> Values:
