@@ -14,6 +14,7 @@ and, beginning with a dot, locks and what is only there while something is fetch
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -52,6 +53,11 @@ class Store:
     def names(self) -> Path:
         """The folder of the cards of models that were added."""
         return self.root / "models" / "names"
+
+    @property
+    def quantized(self) -> Path:
+        """The folder of which int8 copy is of which model."""
+        return self.root / "quantized"
 
     @property
     def partial(self) -> Path:
@@ -220,7 +226,14 @@ class Store:
         path.unlink()
         sync(path.parent)
         (self.facts / f"{entry.sha256}.json").unlink(missing_ok=True)
+        self._remove_copy(self.quantized / f"{entry.sha256}.json")
         return True
+
+    def _remove_copy(self, record: Path) -> None:
+        """Take an int8 copy away, with the record of it."""
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            self.model_path(json.loads(record.read_bytes())["sha256"]).unlink(missing_ok=True)
+        record.unlink(missing_ok=True)
 
     def _placed(self, file: Path, target: Path) -> Path:
         _made(target.parent)

@@ -202,6 +202,25 @@ def test_a_model_on_a_server_has_no_file(store: Store) -> None:
         store.verified(card)
 
 
+def test_a_model_is_removed_with_all_that_is_known_of_it(store: Store) -> None:
+    card, copy = card_of(b"abc"), card_of(b"int8")
+    for each, content in ((card, b"abc"), (copy, b"int8")):
+        store.root.mkdir(exist_ok=True)
+        (store.root / "new").write_bytes(content)
+        store.keep_model(store.root / "new", str(each.sha256))
+    store.written(store.facts / f"{card.sha256}.json", "{}")
+    store.written(store.quantized / f"{card.sha256}.json", f'{{"sha256": "{copy.sha256}"}}')
+    assert store.remove(card)
+    assert not store.remove(card)
+    assert not [path for path in store.root.rglob("*") if path.is_file()]
+
+
+def test_a_users_own_file_is_never_removed(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "mine.onnx").touch()
+    assert not store.remove(ModelCard(name="mine", file=tmp_path / "mine.onnx"))
+    assert (tmp_path / "mine.onnx").exists()
+
+
 def test_a_small_file_is_written_whole_in_a_folder_that_is_made_for_it(store: Store) -> None:
     target = store.names / "mine.yaml"
     store.written(target, "name: mine\n")
