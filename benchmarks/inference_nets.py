@@ -103,7 +103,10 @@ def yolo(path: Path, width: int = 16) -> None:
         boxes = net.add("Conv", value, net.weights(4, 64, 1, 1))
         boxes = net.add("Mul", net.add("Sigmoid", boxes), net.constant(float(SIZE)))
         scores = net.add("Conv", value, net.weights(CLASSES, 64, 1, 1, spread=0.1))
-        scores = net.add("Sigmoid", net.add("Sub", _normed(net, scores), net.constant(3.4)))
+        scores = net.add("Mul", _normed(net, scores), net.constant(0.3))
+        # Chance decides more than the picture, so that about as many are sure in each.
+        scores = net.add("Add", scores, net.weights(1, CLASSES, side, side, spread=1.0))
+        scores = net.add("Sigmoid", net.add("Sub", scores, net.constant(3.7)))
         table = net.add("Concat", boxes, scores, axis=1)
         shape = net.constant([1, 4 + CLASSES, side * side], np.int64)
         tables.append(net.add("Reshape", table, shape))
