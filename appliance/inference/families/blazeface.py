@@ -9,6 +9,7 @@ Suppression is greedy, where MediaPipe takes weighted means.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -86,11 +87,14 @@ def decode(
     return replace(seen.detections(xyxy, labels or LABELS), keypoints=keypoints)
 
 
+@cache
 def anchors() -> Values:
-    """The middles, (896, 2), x and y in 0..1 of the input."""
+    """The middles, (896, 2), x and y in 0..1 of the input. Read-only."""
     grids = []
     for side, each in _GRIDS:
         row, column = np.divmod(np.arange(side * side), side)
         middles = (np.stack([column, row], axis=1) + 0.5) / side
         grids.append(np.repeat(middles, each, axis=0))
-    return np.concatenate(grids).astype(np.float32)
+    table = np.concatenate(grids).astype(np.float32)
+    table.flags.writeable = False
+    return table

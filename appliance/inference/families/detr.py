@@ -75,9 +75,8 @@ def found_in(
     overlap: float,
 ) -> Detections:
     """What boxes (Q, 4) and logits (Q, C) say; labels are those of the columns."""
-    scores = logistic(logits)
-    rows, classes = np.nonzero(scores >= confidence)
-    sure = scores[rows, classes]
+    rows, classes = np.divmod(np.flatnonzero(logits >= _logit(confidence)), logits.shape[1])
+    sure = logistic(logits[rows, classes])
     order = np.argsort(-sure, kind="stable")[:MOST_BOXES]
     rows, classes, sure = rows[order], classes[order], sure[order]
     # What is out of all bounds is left out next.
@@ -87,6 +86,13 @@ def found_in(
     found = Candidates(box, sure, classes, nothing, finished=overlap >= 1.0).sound()
     seen, xyxy = found.suppressed(overlap).in_frame(place)
     return seen.detections(xyxy, labels)
+
+
+def _logit(confidence: float) -> float:
+    """The logit of that confidence, for a table much larger than what is found in it."""
+    if confidence <= 0.0:
+        return -np.inf
+    return float(np.log(confidence / (1.0 - confidence))) if confidence < 1.0 else np.inf
 
 
 def rf_form(size: tuple[int, int]) -> Form:

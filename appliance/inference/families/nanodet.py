@@ -75,15 +75,18 @@ def decode(
         return Detections.empty()
     strides = strides_of(len(table), place.size, STRIDES)
     scores = table[:, : -4 * BINS]
-    best = scores.max(axis=1)
-    rows = surest(best, confidence)
+    # Of a table this large, the highest of each row takes longer than all the rest.
+    likely = np.unique(np.flatnonzero(scores >= confidence) // scores.shape[1])
+    best = scores[likely].max(axis=1)
+    order = surest(best, confidence)
+    rows, best = likely[order], best[order]
     grid = cells(place.size, strides)[rows]
     middle = 0.5 if len(strides) == 3 else 0.0
     points = (grid[:, :2] + np.float32(middle)) * grid[:, 2:]
     sides = _distances(table[rows, -4 * BINS :]) * grid[:, 2:]
     corners = np.concatenate([points - sides[:, :2], points + sides[:, 2:]], axis=1)
     classes = np.asarray(scores[rows].argmax(axis=1), np.intp)
-    found = Candidates.of_corners(corners, best[rows], classes).suppressed(overlap)
+    found = Candidates.of_corners(corners, best, classes).suppressed(overlap)
     seen, xyxy = found.in_frame(place)
     return seen.detections(xyxy, labels)
 
