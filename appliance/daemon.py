@@ -194,7 +194,8 @@ class Daemon:
             log.error("events could not be written and are lost", events=lost, error=error)
 
     def close(self) -> None:
-        """Let the state directory go. What hangs may still use it, and keeps it until the exit."""
+        """Let the models and the state directory go; what hangs keeps this until the exit."""
+        self._lending.close()
         if all(name.startswith("camera:") for name in self._hanging):
             self._outbox.close()
 

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from weakref import WeakSet
 
 from appliance.clock import Clock, SystemClock
 from appliance.inference.catalog import ModelCard, find
@@ -55,7 +56,8 @@ class Models(LendingHost):
         self._lock = threading.Lock()
         self._resolved: dict[str, Resolved] = {}
         self._sessions: dict[Key, SharedSession] = {}
-        self._users: dict[Key, list[LendingHost]] = {}
+        # A daemon that could not be made is not there to give anything back.
+        self._users: dict[Key, WeakSet[LendingHost]] = {}
 
     def lend(self, patience: Patience | None = None) -> "Lending":
         """Models for the lanes of a daemon, which wait for them as `patience` says."""
@@ -101,9 +103,9 @@ class Models(LendingHost):
             if key not in self._sessions:
                 open_ = partial(self._opener.open, resolved, raw=raw)
                 self._sessions[key] = SharedSession(model, open_, streams_for, self._clock)
-                self._users[key] = []
+                self._users[key] = WeakSet()
             if user not in self._users[key]:
-                self._users[key].append(user)
+                self._users[key].add(user)
                 self._tell(key)
             return resolved, self._sessions[key]
 
@@ -111,13 +113,11 @@ class Models(LendingHost):
         """These use nothing any more."""
         with self._lock:
             for key, having in list(self._users.items()):
-                left = [user for user in having if user not in users]
-                if len(left) == len(having):
-                    continue
-                self._users[key] = left
-                if left or not self._unloads:
+                gone = having.intersection(users)
+                having -= gone
+                if gone and (having or not self._unloads):
                     self._tell(key)
-                else:
+                elif gone:
                     self._forget(key)
 
     def begin(self, users: "list[LaneHost]") -> None:

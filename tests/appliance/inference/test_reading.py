@@ -73,7 +73,8 @@ def test_a_line_is_found_and_read_whatever_width_the_reader_takes(
 ) -> None:
     reader = lent(tmp_path, probes, width=width).reader("signs")
     (line,) = reader.read(page)
-    assert (line.text, line.confidence) == ("ab", pytest.approx(0.8))
+    assert line.text == "ab"
+    assert line.confidence == pytest.approx(0.8)
     assert np.abs(line.corners.mean(axis=0) - [32, 30]).max() < 2
     # From the top left, as it is seen upright.
     assert (line.corners[0] < line.corners[2]).all()
