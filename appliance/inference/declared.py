@@ -26,7 +26,7 @@ from appliance.sources import SettingsError, read_text
 FOLDER = "models"
 """Beside the settings file: a card in each YAML file."""
 CATALOG, ADDED = "catalog", "added"
-_SUFFIXES = (".yaml", ".yml", ".json")
+_SUFFIXES = (".yaml", ".yml")
 _LABEL_FILES = (".txt", ".names", ".labels", ".csv")
 
 

@@ -72,6 +72,7 @@ def test_each_yaml_file_in_the_folder_of_models_is_a_card(
     Path("site/models/yard.yaml").write_text("file: yard.onnx\n")
     Path("site/models/b.yml").write_text(f"name: boats\nurl: https://x.org/b\nsha256: '{SHA256}'\n")
     Path("site/models/yard.onnx").write_bytes(b"no card")
+    Path("site/models/config.json").write_text("{}")
     found = cards(settings)
     assert found["yard"].file == Path("site/models/yard.onnx")
     assert found["boats"].url == "https://x.org/b"
