@@ -79,6 +79,8 @@ class RemoteSession:
         self._signature = recall(kept, remote)
         # Whether somebody may rely on what it was said to take and give, here or before.
         self._told = self._signature is not None
+        # What the log said last of why it is offline.
+        self._told_of = ""
         self._late = 0
 
     @property
@@ -178,6 +180,9 @@ class RemoteSession:
             self._failed(str(error))
             raise self._offline() from error
         self._circuit.answered()
+        if self._told_of:
+            log.info("model server is back", model=self._name)
+            self._told_of = ""
         return outputs
 
     def close(self) -> None:
@@ -271,8 +276,10 @@ class RemoteSession:
 
     def _failed(self, reason: str) -> None:
         reason = self._redaction.text(reason)
-        if reason != self._circuit.reason:
+        # One that is ready and fails with each request is told of once.
+        if reason != self._told_of:
             log.warning("model server is offline", model=self._name, reason=reason)
+            self._told_of = reason
         self._circuit.failed(reason)
         self._watch()
 
@@ -290,7 +297,6 @@ class RemoteSession:
             if not self._closed and self._circuit.try_it():
                 with suppress(TimeoutError, ServerError):
                     self._try(self._clock.monotonic() + self.remote.timeout_s)
-                    log.info("model server is back", model=self._name)
             with self._lock:
                 if self._closed or not self._circuit.is_open:
                     self._watched = False

@@ -386,14 +386,22 @@ def test_no_token_is_shown_even_if_the_server_repeats_it(oip: OipServer, session
     assert [row["event"] for row in logs] == ["model server is offline"]
 
 
-def test_each_failure_is_logged_once(oip: OipServer, session: Made, clock: ManualClock) -> None:
+def test_it_is_logged_once_that_a_server_is_away_and_once_that_it_is_back(
+    oip: OipServer, session: Made, clock: ManualClock
+) -> None:
     people = session()
-    oip.fault = "not-ready"
+    people.run(IMAGE)
+    # It says that it is ready, and fails.
+    oip.fault = "closes"
     with capture_logs() as logs:
         for _ in range(3):
             refusal(people)
             clock.advance(60.0)
-    assert [row["reason"] for row in logs] == ["it is not ready (503)"]
+        oip.fault = ""
+        people.run(IMAGE)
+        people.run(IMAGE)
+    assert [row["event"] for row in logs] == ["model server is offline", "model server is back"]
+    assert logs[0]["reason"] == "it closes the connection instead of answering"
 
 
 def test_threads_may_share_it(oip: OipServer, session: Made) -> None:
