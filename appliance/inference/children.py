@@ -1,5 +1,6 @@
 """Programs of this package, run as children: what they do may crash, and take much memory."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -7,6 +8,16 @@ from pathlib import Path
 
 import appliance
 
+_NOISE = (
+    re.compile(r"^[\w.]*\.(?=\w+: )"),
+    re.compile(r"^\w+: "),
+    re.compile(r"\[ONNXRuntimeError\] : \d+ : \w+ : "),
+    # A copy of the model, which is gone or not known to anybody.
+    re.compile(r"Load model from \S+ failed: ?"),
+    re.compile(r"\S+\.(?:cc|cpp|h):\d+ ?"),
+    re.compile(r"0x[0-9a-f]+"),
+    re.compile(r"\bError:? (?=No )"),
+)
 _TOP = Path(appliance.__file__).parents[1]
 
 
@@ -38,4 +49,11 @@ def run_child(
 def last_words(child: subprocess.CompletedProcess[str]) -> str:
     """Why it failed, as it said itself, or its status."""
     lines = child.stderr.strip().splitlines()
-    return lines[-1][:300] if lines else f"it ended with status {child.returncode}"
+    return plain(lines[-1])[:300] if lines else f"it ended with status {child.returncode}"
+
+
+def plain(error: str) -> str:
+    """What an error says, without its class, its number, and the place in somebody's source."""
+    for noise in _NOISE:
+        error = noise.sub("", error)
+    return error.strip()

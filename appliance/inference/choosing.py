@@ -5,7 +5,7 @@ from pathlib import Path
 
 from appliance.inference.catalog import ModelError
 from appliance.inference.front import prepared
-from appliance.inference.providers import Choice, NotNowError, choose_provider
+from appliance.inference.providers import Choice, NotNowError, UnusableError, choose_provider
 from appliance.inference.quantization import quantized
 from appliance.inference.resolution import Resolved
 from appliance.inference.store import Store
@@ -47,6 +47,8 @@ def choose(resolved: Resolved, store: Store, *, raw: bool = False) -> tuple[File
         )
     except NotNowError as error:
         raise NotNowError(f"{card.name}: {error}") from error
+    except UnusableError as error:
+        raise ModelError(f"{card.name}: {error} ({resolved.path})") from error
     except ModelError as error:
         raise ModelError(f"{card.name}: {error}") from error
     return file, choice

@@ -31,6 +31,10 @@ class NotNowError(ModelError):
     """A model cannot be run now; later, or with more memory, it may be."""
 
 
+class UnusableError(ModelError):
+    """A file that no provider can run."""
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """The provider to use and what it computes in, why not a better one, and what was measured.
@@ -71,8 +75,9 @@ def choose_provider(  # noqa: PLR0913 - what is asked of it, by name
 
     Raises:
         NotNowError: memory is short, or the child gave no answer.
-        ModelError: no provider here can run it, or not in this precision. The text leaves out the
-            model's name.
+        UnusableError: no provider here can run it.
+        ModelError: not in this precision, or none of its providers is here. The text leaves out
+            the model's name.
     """
     providers = providers_in(order)
     _check_bf16(precision, providers)
@@ -198,7 +203,9 @@ def _why(verdict: Verdict) -> str:
 
 
 def _refusal(failed: Sequence[Verdict], reasons: Sequence[str]) -> ModelError:
-    text = "; ".join(reasons)
+    said = {verdict.reason for verdict in failed}
+    # What is wrong with the file itself, each says in the same words.
+    text = said.pop() if len(said) == 1 else "; ".join(reasons)
     if any(verdict.ending in ("unclear", "no memory") for verdict in failed):
         return NotNowError(f"it cannot be run now: {text}")
-    return ModelError(f"nothing here can run it: {text}")
+    return UnusableError(f"nothing here can run it: {text}")
