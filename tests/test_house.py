@@ -54,7 +54,9 @@ WITHOUT_SOURCE = {
     "tests/appliance/engine/test_mistakes.py": "every kind of mistake with its whole message",
     "tests/appliance/engine/test_properties.py": "all of the engine against a naive interpreter",
     "tests/appliance/pipelines/test_lane_ages.py": "lanes in time, with permits and late frames",
+    "tests/appliance/pipelines/test_lane_late.py": "lanes whose models have no time for a frame",
     "tests/appliance/pipelines/test_simulation.py": "a site in virtual time, which lies beside it",
+    "tests/appliance/test_daemon_models.py": "a daemon while its models load, fail and are shared",
     "tests/appliance/video/test_rtsp.py": "the reader against a real RTSP server",
     "tests/blocks/test_examples.py": "the examples of all blocks",
 }
