@@ -10,19 +10,9 @@ from pydantic import AfterValidator, Field
 from blocks.block import ModelName, block
 from blocks.data import Detections, Image
 from blocks.host import Host
+from blocks.models.patterns import LONGEST_LINE, bounded
 from blocks.models.region import RegionManifest
 from blocks.predictions import TextLine
-
-# What a model reads out of a pattern is no text any more, and a search in it may take long.
-LONGEST_LINE = 200
-
-
-def _a_pattern(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise ValueError(f"this is no regular expression: {error}") from None
-    return text
 
 
 class OcrManifest(RegionManifest):
@@ -35,7 +25,7 @@ class OcrManifest(RegionManifest):
         le=1,
         description="Leave out lines read less surely than this; the model's own bar if not given.",
     )
-    pattern: Annotated[str, AfterValidator(_a_pattern)] | None = Field(
+    pattern: Annotated[str, AfterValidator(bounded)] | None = Field(
         default=None,
         max_length=200,
         description="A regular expression: keep only lines in which it is found, and of them only "
