@@ -1,35 +1,22 @@
 """Boxes round the things a model knows."""
 
-import difflib
-from typing import NamedTuple
+from collections.abc import Sequence
 
-import numpy as np
 from pydantic import Field
 
-from blocks.block import Manifest, ModelName, block
-from blocks.data import Detections, Image
+from blocks.block import ModelName, block
+from blocks.data import Image
 from blocks.host import Host
+from blocks.models.filtering import DetectionManifest
+from blocks.models.finding import Finder, Found
+
+__all__ = ["Found", "ObjectDetection", "ObjectDetectionManifest"]
 
 
-class ObjectDetectionManifest(Manifest):
-    """The model, and what of its finds to keep."""
+class ObjectDetectionManifest(DetectionManifest):
+    """The model, what of its finds to keep, and whether to look for small things."""
 
     model: ModelName = Field(description="Name of the detection model.")
-    confidence: float | None = Field(
-        default=None,
-        ge=0,
-        le=1,
-        description="Leave out boxes less sure than this; the model's own bar if not given.",
-    )
-    labels: tuple[str, ...] = Field(
-        default=(), description="Keep only these classes of the model; all if not given."
-    )
-
-
-class Found(NamedTuple):
-    """What was found, in the frame's pixels."""
-
-    detections: Detections
 
 
 @block("object_detection@1", ObjectDetectionManifest)
@@ -38,7 +25,7 @@ class ObjectDetection:
 
     Raises:
         LookupError: there is no such model.
-        ValueError: the model does not know one of the labels.
+        ValueError: the model does not know one of the labels, or one has no bar.
     """
 
     example = """
@@ -48,20 +35,16 @@ class ObjectDetection:
           model: people-ssdlite
           confidence: 0.4
           labels: [person]
+          region: [[0.0, 0.3], [1.0, 0.3], [1.0, 1.0], [0.0, 1.0]]
     """
 
     def __init__(self, manifest: ObjectDetectionManifest, host: Host) -> None:
-        self._confidence = manifest.confidence
-        self._detector = host.detector(manifest.model)
-        known = self._detector.labels
-        for label in manifest.labels:
-            if label not in known:
-                close = difflib.get_close_matches(label, known, 1)
-                hint = f"did you mean {close[0]!r}?" if close else f"it knows {', '.join(known)}"
-                raise ValueError(f"the model {manifest.model} knows no label {label!r} ({hint})")
-        self._labels = np.array(manifest.labels, np.str_)
+        self._finder = Finder(manifest, host)
 
     def run(self, image: Image) -> Found:
         """Find what is in the image."""
-        found = self._detector.detect(image, self._confidence)
-        return Found(found[np.isin(found.label, self._labels)] if len(self._labels) else found)
+        return self._finder.find(image)
+
+    def run_many(self, image: Sequence[Image]) -> Sequence[Found]:
+        """Find what is in each of the images."""
+        return self._finder.find_many(image)

@@ -1,38 +1,36 @@
 """The block on a detector made by hand."""
 
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from appliance.engine.testing import FixedHost
 from blocks.data import Detections, Image
-from blocks.host import Detector
 from blocks.models.object_detection import ObjectDetection, ObjectDetectionManifest
 
 IMAGE = Image.from_bgr(np.zeros((10, 10, 3), np.uint8))
 
 
-@dataclass
-class TwoThings:
+class TwoThings(FixedHost):
     """A model that sees a person and a dog in every image, and lends itself."""
 
-    labels: tuple[str, ...] = ("person", "dog")
-    bars: list[float | None] = field(default_factory=list)
+    labels = ("person", "dog")
+
+    def __init__(self) -> None:
+        super().__init__(zoo=self)
+        self.bars: list[float | None] = []
 
     def detect(self, image: Image, confidence: float | None = None) -> Detections:
         self.bars.append(confidence)
         boxes = [[0, 0, image.width, image.height], [1, 1, 2, 2]]
         return Detections.of(boxes, [0.9, 0.8], [0, 1], label=["person", "dog"])
 
-    def waiting(self) -> AbstractContextManager[None]:
-        return nullcontext()
-
-    def detector(self, model: str) -> Detector:
-        if model != "zoo":
-            raise LookupError(f"there is no model called {model!r}")
-        return self
+    def detect_many(
+        self, images: Sequence[Image], confidence: float | None = None
+    ) -> list[Detections]:
+        return [self.detect(image, confidence) for image in images]
 
 
 def make(host: TwoThings, **settings: object) -> ObjectDetection:
@@ -71,7 +69,7 @@ def test_a_label_like_no_other_is_answered_with_what_there_is() -> None:
 
 
 def test_a_model_that_is_not_there_is_refused_when_the_step_is_made() -> None:
-    with pytest.raises(LookupError, match="no model called 'circus'"):
+    with pytest.raises(LookupError, match="there is no model 'circus'"):
         make(TwoThings(), model="circus")
 
 
@@ -79,3 +77,10 @@ def test_a_model_that_is_not_there_is_refused_when_the_step_is_made() -> None:
 def test_a_confidence_is_a_share(confidence: float) -> None:
     with pytest.raises(ValidationError, match="confidence"):
         make(TwoThings(), confidence=confidence)
+
+
+def test_of_several_images_each_has_its_own_finds() -> None:
+    host = TwoThings()
+    found = make(host, labels=["dog"], confidence=0.2).run_many([IMAGE, IMAGE.crop((2, 2, 8, 8))])
+    assert [one.detections.label.tolist() for one in found] == [["dog"], ["dog"]]
+    assert host.bars == [0.2, 0.2]
