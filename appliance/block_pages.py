@@ -84,11 +84,11 @@ class Page:
 
 
 def block_list(blocks: Mapping[str, BlockType]) -> str:
-    """One line for each block."""
+    """A sentence for each block."""
     lines = {type_: _described(block.cls).partition("\n")[0] for type_, block in blocks.items()}
     lines[WORKFLOW] = SUB_WORKFLOW.partition(". ")[0] + "."
     width = max(map(len, lines))
-    return "\n".join(f"{type_:{width}}  {line}" for type_, line in lines.items())
+    return "\n".join(_wrapped(f"{type_:{width}}  ", line) for type_, line in lines.items())
 
 
 def block_page(name: str, blocks: Mapping[str, BlockType]) -> str:

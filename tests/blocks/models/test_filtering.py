@@ -20,7 +20,8 @@ def wanted(**settings: object) -> Wanted:
 
 
 def labels(want: Wanted) -> list[str]:
-    return want.of(FOUND, (100, 100)).label.tolist()
+    found: list[str] = want.of(FOUND, (100, 100)).label.tolist()
+    return found
 
 
 def test_without_a_choice_all_is_wanted_as_the_model_gives_it() -> None:

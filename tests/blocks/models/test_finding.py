@@ -1,6 +1,7 @@
 """How a detector is asked, seen by one that notes what it is shown."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -43,7 +44,7 @@ def picture(*blocks: tuple[int, int, int, int], size: tuple[int, int]) -> Image:
     return Image.from_bgr(pixels)
 
 
-def find(model: WhiteBlocks, image: Image, **settings: object) -> list[list[float]]:
+def find(model: WhiteBlocks, image: Image, **settings: Any) -> list[list[float]]:
     block = make(ObjectDetection, host=FixedHost(m=model), model="m", **settings)
     found: list[list[float]] = block.run(image).detections.xyxy.tolist()
     return found
