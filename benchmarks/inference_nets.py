@@ -20,7 +20,8 @@ _OPERATORS, _FORMAT = 17, 8
 class Net:
     """A graph that grows by one operator after the other; each gives the name of its output."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, size: int = SIZE) -> None:
+        self.size = size
         self._chance = np.random.default_rng(seed)
         self._nodes: list[onnx.NodeProto] = []
         self._weights: list[onnx.TensorProto] = []
@@ -70,7 +71,8 @@ class Net:
         """Write it; of each output, the value that it is, its name, and its shape."""
         for value, name, _ in outputs:
             self._nodes.append(helper.make_node("Identity", [value], [name]))
-        image = helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, SIZE, SIZE])
+        shape = [1, 3, self.size, self.size]
+        image = helper.make_tensor_value_info("images", TensorProto.FLOAT, shape)
         given = [
             helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
             for _, name, shape in outputs
@@ -93,15 +95,18 @@ def _backbone(net: Net, width: int) -> list[tuple[str, int]]:
     return levels[1:]
 
 
-def yolo(path: Path, width: int = 16) -> None:
-    """As YOLOv8 is exported: one (1, 4 + classes, 2100) of centre, size and scores."""
-    net = Net(seed=8)
+def yolo(path: Path, width: int = 16, size: int = SIZE) -> None:
+    """As YOLOv8 is exported: one (1, 4 + classes, 2100) of centre, size and scores.
+
+    There are as many rows as cells: 2100 of 320 pixels, 8400 of 640.
+    """
+    net = Net(seed=8, size=size)
     tables = []
     for value, channels in _backbone(net, width):
-        side = SIZE * width * 4 // (8 * channels)
+        side = size * width * 4 // (8 * channels)
         value = net.conv(value, (channels, 64))
         boxes = net.add("Conv", value, net.weights(4, 64, 1, 1))
-        boxes = net.add("Mul", net.add("Sigmoid", boxes), net.constant(float(SIZE)))
+        boxes = net.add("Mul", net.add("Sigmoid", boxes), net.constant(float(size)))
         scores = net.add("Conv", value, net.weights(CLASSES, 64, 1, 1, spread=0.1))
         scores = net.add("Mul", _normed(net, scores), net.constant(0.3))
         # Chance decides more than the picture, so that about as many are sure in each.
@@ -111,7 +116,7 @@ def yolo(path: Path, width: int = 16) -> None:
         shape = net.constant([1, 4 + CLASSES, side * side], np.int64)
         tables.append(net.add("Reshape", table, shape))
     table = net.add("Concat", *tables, axis=2)
-    cells = sum((SIZE // stride) ** 2 for stride in (8, 16, 32))
+    cells = sum((size // stride) ** 2 for stride in (8, 16, 32))
     net.save(path, [(table, "output0", (1, 4 + CLASSES, cells))])
 
 

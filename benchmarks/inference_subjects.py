@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ from numpy.typing import NDArray
 
 from appliance.inference.catalog import ModelCard, find, load_catalog, model_cards
 from appliance.inference.families.fitting import Form
-from appliance.inference.families.registry import FAMILIES
 from appliance.inference.fetch import pull
 from appliance.inference.metadata import read
 from appliance.inference.resolution import resolve
@@ -27,6 +27,12 @@ MODEL = "people-ssdlite"
 STATE_DIR = ROOT / ".appliance"
 PICTURES = 6
 Use = Callable[[Image], Any]
+# Nets with random weights: their family, and what writes one. The usual input of YOLO is 640.
+NETS: Mapping[str, tuple[str, Callable[[Path], None]]] = {
+    "yolo-net": ("yolo", inference_nets.yolo),
+    "yolo-net-640": ("yolo", partial(inference_nets.yolo, size=640)),
+    "detr-net": ("detr", inference_nets.detr),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +69,11 @@ def subjects(
         card = find(model_cards(load_catalog()), MODEL)
         pull(card, store, say)
         yield _subject(card.model_copy(update={"package": None, "file": store.path(card)}))
-    for family, write in _nets().items():
-        path = folder / f"{family}-net.onnx"
-        if path.stem in wanted:
+    for name, (family, write) in NETS.items():
+        path = folder / f"{name}.onnx"
+        if name in wanted:
             write(path)
-            yield _subject(ModelCard(name=path.stem, file=path, family=family))
+            yield _subject(ModelCard(name=name, file=path, family=family))
     for path in found_in(more):
         if path.stem in wanted:
             yield _subject(_card(path))
@@ -77,7 +83,7 @@ def names(more: Path | None) -> Sequence[str]:
     """What the subjects are called, before there are any."""
     return [
         MODEL,
-        *(f"{family}-net" for family in _nets()),
+        *NETS,
         *(path.stem for path in found_in(more)),
     ]
 
@@ -85,12 +91,6 @@ def names(more: Path | None) -> Sequence[str]:
 def found_in(more: Path | None) -> Sequence[Path]:
     """The ONNX files of a folder."""
     return sorted(more.glob("*.onnx")) if more is not None else []
-
-
-def _nets() -> Mapping[str, Callable[[Path], None]]:
-    """What writes a net of a family, by the family's name."""
-    written = {"yolo": inference_nets.yolo, "detr": inference_nets.detr}
-    return {family: write for family, write in written.items() if family in FAMILIES}
 
 
 def _card(path: Path) -> ModelCard:
