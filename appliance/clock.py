@@ -5,7 +5,6 @@ import threading
 import time
 from typing import Protocol
 
-
 _LIBC = ctypes.CDLL(None)
 
 

@@ -3,11 +3,10 @@
 import random
 import socket
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
-from types import NoneType
-from typing import Any, get_args
+from typing import Any
 
 import structlog
 
@@ -22,7 +21,6 @@ from appliance.delivery.transports.transport import ConnectionSettings
 from appliance.engine.errors import StepError
 from appliance.engine.plan import Plan
 from appliance.engine.run import Run
-from appliance.engine.shared import Shared
 from appliance.engine.turn import Turn
 from appliance.explain import Watched, answered
 from appliance.inference.declared import cards
@@ -37,6 +35,7 @@ from appliance.pipelines.permits import Permits
 from appliance.pipelines.source_time import SourceTime
 from appliance.pipelines.terms import Deadline, Terms
 from appliance.settings import MotionGateSettings, Settings
+from appliance.starting import begin
 from appliance.supervisor import Supervisor, Task
 from appliance.video.admission import Admission
 from appliance.video.camera import Camera
@@ -46,8 +45,6 @@ from appliance.video.mailbox import Mailbox
 from appliance.video.motion import MotionGate, MotionSettings
 from appliance.video.source import Opened, SourceOptions
 from appliance.video.steering import Steering
-from blocks.block import Origin
-from blocks.data import Image
 
 log = structlog.get_logger(__name__)
 
@@ -112,10 +109,13 @@ class Daemon:
         self._lending = self._models.lend(Patience(self._permits.waiting, self._deadline.until))
         self._steering = Steering(self._cameras.values(), clock, core_count(), self._sample)
         # Before the outbox is opened, so that a workflow that cannot start leaves no lock behind.
-        runs = list(self._runs(plans, pictures=pictures))
+        begun = begin(settings, plans, self._lending, clock.monotonic, pictures=pictures)
+        self._refused = begun.refused
         self._outbox = Outbox(settings.state_dir, clock)
         self._deliveries = {name: self._delivery(name) for name in self._used_connections(plans)}
-        self.lanes = [self._lane(pipeline, camera, run, on_turn) for pipeline, camera, run in runs]
+        self.lanes = [
+            self._lane(pipeline, camera, run, on_turn) for pipeline, camera, run in begun.runs
+        ]
 
     def start(self, opened: Mapping[str, Opened] | None = None) -> None:
         """Start every thread. A camera whose source is given is open already: it is ours now."""
@@ -213,6 +213,7 @@ class Daemon:
             },
             "connections": self._connections(),
             "models": self._models.status(),
+            "refused": dict(self._refused),
             "short": self._steering.short,
         }
 
@@ -240,35 +241,6 @@ class Daemon:
             # One that hangs is still in a turn.
             if task.done.is_set():
                 lane.finish()
-
-    def _runs(
-        self, plans: Mapping[str, Plan], *, pictures: bool
-    ) -> Collection[tuple[str, str, Run]]:
-        found = []
-        told = [w for plan in plans.values() for w in plan.told(plan.warnings)]
-        for warning in dict.fromkeys(told):
-            log.warning(
-                "probably not meant", at=str(warning.mark), where=warning.where, what=warning.what
-            )
-        for name, plan in plans.items():
-            pipeline = self._settings.pipelines[name]
-            types = plan.output_types.items()
-            taken = [n for n, kind in types if pictures or not is_picture(kind)]
-            shared = self._shared(name, plan)
-            for camera in pipeline.cameras:
-                origin = Origin(plan.name, name, camera, "")
-                timer = self._clock.monotonic
-                host = self._lending.host()
-                run = plan.start(pipeline.inputs, host, origin, timer, taken, shared=shared)
-                found.append((name, camera, run))
-        return found
-
-    def _shared(self, name: str, plan: Plan) -> Shared | None:
-        """The blocks of a pipeline that stand for all its cameras, under one lock."""
-        if not plan.shared:
-            return None
-        inputs, origin = self._settings.pipelines[name].inputs, Origin(plan.name, name, "*", "")
-        return plan.share(inputs, self._lending.host(), origin, threading.Lock())
 
     def _camera(self, name: str) -> Camera:
         given = self._settings.cameras[name]
@@ -337,12 +309,6 @@ class Daemon:
                 state = {"connected": now.connected, "last_error": now.last_error}
             found[name] = state | asdict(totals.get(name, Totals()))
         return found
-
-
-def is_picture(annotation: Any) -> bool:
-    """Whether values of this type are pictures, or many of them."""
-    parts = [part for part in get_args(annotation) if part not in (Ellipsis, NoneType)]
-    return annotation is Image or (bool(parts) and all(map(is_picture, parts)))
 
 
 def _models(settings: Settings, plans: Mapping[str, Plan], clock: Clock) -> Models:

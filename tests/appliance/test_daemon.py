@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from appliance.clock import SystemClock
 from appliance.control import ControlError, request
-from appliance.daemon import Daemon, is_picture, serve
+from appliance.daemon import Daemon, serve
 from appliance.engine.errors import DefinitionError
 from appliance.engine.plan import Plan
 from appliance.pipelines.planning import plan_pipelines
@@ -29,7 +29,7 @@ from appliance.settings import (
 )
 from appliance.video.capture import Pace
 from blocks.block import BlockType, Manifest, block
-from blocks.data import Image, Moment
+from blocks.data import Moment
 from blocks.loading import load_blocks
 
 WORKFLOW = """\
@@ -421,21 +421,3 @@ def test_a_refusal_at_the_start_tells_no_secret_of_the_settings(
         Daemon(settings, plans, SystemClock())
     assert "there is no label '…'" in str(refused.value)
     assert "hunter2" not in "".join(traceback.format_exception(refused.value))
-
-
-@pytest.mark.parametrize(
-    ("annotation", "expected"),
-    [
-        (Image, True),
-        (tuple[Image, ...], True),
-        (tuple[tuple[Image | None, ...], ...], True),
-        (int, False),
-        (tuple[str, ...], False),
-        (Any, False),
-        (tuple[Image | str, ...], False),
-    ],
-)
-def test_pictures_are_also_those_of_which_there_are_many(
-    annotation: Any, *, expected: bool
-) -> None:
-    assert is_picture(annotation) is expected

@@ -168,6 +168,24 @@ def test_a_model_whose_file_is_bad_is_told_before_anything_starts(
         make("yard")
 
 
+def test_a_pipeline_whose_model_is_bad_does_not_stop_the_others(
+    make: Callable[..., Made], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = detector
+    monkeypatch.setitem(
+        globals(), "detector", lambda path: (_broken if path.stem == "heavy" else whole)(path)
+    )
+    daemon, opener, _models = make("heavy", "yard")
+    opener.may.set()
+    daemon.start()
+    wait_for(lambda: daemon.ended)
+    status = daemon.status()
+    assert list(status["refused"]) == ["p0"]
+    assert "heavy.onnx is no ONNX file" in status["refused"]["p0"]
+    assert [lane["name"] for lane in status["lanes"]] == ["p1:gate"]
+    assert buckets(daemon) == [{"processed": 40}]
+
+
 def _broken(path: Path) -> Path:
     path.write_bytes(b"no model")
     return path
