@@ -130,4 +130,22 @@ def test_what_is_in_doubt_of_cameras_is_a_warning_and_refuses_nothing(
         "appliance.yaml:4:3: warning: cameras.yard: no pipeline uses this camera",
         "     4 |   yard: rtsp://10.0.0.8/stream",
         "       |   ^",
+        "note: the model people-ssdlite is not on this machine yet: "
+        "run `appliance models pull people-ssdlite`",
     ]
+
+
+def test_a_model_on_this_machine_that_cannot_be_used_is_refused_at_its_step(
+    run: Run, workflow: Path, altered: Altered, tmp_path: Path
+) -> None:
+    altered(workflow, "model: people-ssdlite", "model: ./cut.onnx")
+    (tmp_path / "cut.onnx").write_bytes(b"no model")
+    (tmp_path / "appliance.yaml").write_text(
+        "version: 1\n"
+        "cameras: {gate: rtsp://10.0.0.8/stream}\n"
+        "pipelines: {people: {workflow: watch.yaml, cameras: gate}}\n"
+    )
+    result = run("check", "--config", "appliance.yaml")
+    assert result.exit_code == 2
+    assert "cut.onnx is no ONNX file" in result.stderr
+    assert "watch.yaml:" in result.stderr
