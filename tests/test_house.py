@@ -32,6 +32,13 @@ LONGEST_DECISION = 30
 # Each with its reason.
 WITHOUT_TEST: dict[str, str] = {
     "appliance/video/source.py": "what a source is, in words and fields; it does nothing",
+    "appliance/inference/choosing.py": "tested with what it chooses from: test_quantization.py",
+    "appliance/inference/quantizer.py": "a program, run by the tests of quantization.py",
+    "appliance/inference/rating.py": "a program, run by the tests of bench.py",
+    **{
+        f"benchmarks/inference_{part}.py": "a part of benchmarks/inference.py, and run with it"
+        for part in ("bare", "nets", "start", "subjects")
+    },
     **{
         f"benchmarks/video_{part}.py": "a part of benchmarks/video.py, and run with it"
         for part in (
@@ -53,6 +60,8 @@ WITHOUT_SOURCE = {
     "tests/appliance/engine/test_expressions_fuzz.py": "expressions made by chance",
     "tests/appliance/engine/test_mistakes.py": "every kind of mistake with its whole message",
     "tests/appliance/engine/test_properties.py": "all of the engine against a naive interpreter",
+    "tests/appliance/inference/families/test_networks.py": "networks of random weights, by family",
+    "tests/appliance/inference/test_bad_models.py": "every kind of bad model, by what is used",
     "tests/appliance/pipelines/test_lane_ages.py": "lanes in time, with permits and late frames",
     "tests/appliance/pipelines/test_lane_late.py": "lanes whose models have no time for a frame",
     "tests/appliance/pipelines/test_simulation.py": "a site in virtual time, which lies beside it",
@@ -77,6 +86,7 @@ LONG_FILES = {
 MAY_SKIP = {
     "tests/appliance/inference/conftest.py": "a clip comes from Debian's packages",
     "tests/appliance/inference/test_packages.py": "they are of Debian's tools",
+    "tests/appliance/inference/test_probe.py": "OpenVINO is for one kind of processor",
     "tests/appliance/inference/test_session.py": "OpenVINO is for one kind of processor",
 }
 

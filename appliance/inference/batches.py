@@ -3,7 +3,7 @@
 On most processors it is not; on graphics cards it is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,14 +36,19 @@ class BatchVerdict(BaseModel):
     reason: str = ""
 
 
-def best_batch(session: Runs, shape: Sequence[int], kept: Path, clock: Clock) -> int:
-    """How many images to give the session at once; `shape` is that of one, `kept` the verdict."""
+def best_batch(
+    session: Runs, again: Callable[[], Runs], shape: Sequence[int], kept: Path, clock: Clock
+) -> int:
+    """How many images to give the session at once; `shape` is that of one, `kept` the verdict.
+
+    It is tried on a session made by `again`: after a run that failed, OpenVINO's fail for ever.
+    """
     axes = session.input_shape
     if not axes or isinstance(axes[0], int):
         return 1
     known = _recall(kept)
     if known is None:
-        known = measured(session, shape, clock)
+        known = measured(again(), shape, clock)
         log.info("batches tried", **known.model_dump())
         _remember(kept, known)
     return known.batch

@@ -3,6 +3,7 @@
 import hashlib
 import resource
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +78,9 @@ class Opener:
         model = (file.sha256, resolved.form, session.provider, session.precision)
         said = repr((*model, runtime_version(), session.streams))
         key = hashlib.sha256(said.encode()).hexdigest()[:20]
-        return best_batch(
-            session, file.shape, self._store.probes / f"batch-{key}.json", self._clock
-        )
+        kept = self._store.probes / f"batch-{key}.json"
+        again = partial(session.with_callers, session.streams)
+        return best_batch(session, again, file.shape, kept, self._clock)
 
     def _open_elsewhere(self, resolved: Resolved, start: Start | None) -> Opened:
         session = server_session(resolved.card, self._store, self._clock, start)

@@ -62,12 +62,12 @@ class _Samples:
 def quantize(order: Order) -> None:
     """Write the copy."""
     # They take onnx, whose place is only known now.
-    from onnxruntime.quantization import (  # noqa: PLC0415
+    from onnxruntime.quantization import (  # noqa: PLC0415 - it takes onnx
         QuantFormat,
         QuantType,
         quantize_static,
     )
-    from onnxruntime.quantization.shape_inference import quant_pre_process  # noqa: PLC0415
+    from onnxruntime.quantization.shape_inference import quant_pre_process  # noqa: PLC0415 - too
 
     session = Session(order.model, CPU)
     with tempfile.TemporaryDirectory(dir=order.target.parent) as folder:

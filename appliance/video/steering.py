@@ -113,7 +113,7 @@ class Steering:
     def _wanted(self, mailbox: Mailbox, now: float) -> float:
         """Frames for each second that a lane can use; infinite if more than it is given."""
         buckets = mailbox.buckets.snapshot()
-        missed = sum(buckets.get(name, 0) for name in ("replaced", "stale"))
+        missed = sum(buckets.get(name, 0) for name in ("replaced", "stale", "late"))
         taken = sum(buckets.get(name, 0) for name in ("processed", "failed", "outbox"))
         counts = self._counts.setdefault(id(mailbox), deque(maxlen=COUNTED_OVER + 1))
         wanted = math.inf

@@ -14,7 +14,7 @@ import pytest
 
 from appliance.inference.catalog import ModelCard, ModelError, load_catalog
 from appliance.inference.models import Models
-from appliance.inference.session import OPENVINO, available_providers
+from appliance.inference.session import available_providers
 from appliance.inference.store import Store
 from blocks.data import Image
 
@@ -36,9 +36,6 @@ BODY = """
     out = Add(all, nothing)
 """
 Write = Callable[..., Path]
-BROKEN = pytest.mark.xfail(
-    strict=True, reason="OpenVINO's session runs nothing more after the trial of batches failed"
-)
 
 
 @pytest.fixture
@@ -214,7 +211,7 @@ def test_with_a_size_they_work(written: Write, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "provider",
-    [pytest.param(p, marks=BROKEN if p == OPENVINO else ()) for p in available_providers()],
+    available_providers(),
 )
 def test_a_batch_that_is_only_said_to_be_free(
     written: Write, tmp_path: Path, provider: str

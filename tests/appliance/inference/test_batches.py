@@ -85,19 +85,19 @@ def test_a_model_that_fails_with_several_images_is_given_one(clock: ManualClock)
 
 def test_it_is_measured_once_and_remembered(clock: ManualClock, tmp_path: Path) -> None:
     session, kept = Timed(clock, 0.008, 0.002), tmp_path / "probes" / "batch.json"
-    assert best_batch(session, SHAPE, kept, clock) == IMAGES
+    assert best_batch(session, lambda: session, SHAPE, kept, clock) == IMAGES
     runs = session.runs
-    assert best_batch(session, SHAPE, kept, clock) == IMAGES
+    assert best_batch(session, lambda: session, SHAPE, kept, clock) == IMAGES
     assert session.runs == runs
     kept.write_text("half of i")
-    assert best_batch(session, SHAPE, kept, clock) == IMAGES
+    assert best_batch(session, lambda: session, SHAPE, kept, clock) == IMAGES
     assert session.runs == 2 * runs
 
 
 def test_a_model_of_one_image_is_not_measured(clock: ManualClock, tmp_path: Path) -> None:
     session = Timed(clock, 0.008, 0.002)
     session.input_shape = SHAPE
-    assert best_batch(session, SHAPE, tmp_path / "batch.json", clock) == 1
+    assert best_batch(session, lambda: session, SHAPE, tmp_path / "batch.json", clock) == 1
     assert session.runs == 0
 
 
@@ -106,4 +106,5 @@ def test_where_nothing_can_be_kept_it_is_found_out_all_the_same(
 ) -> None:
     (tmp_path / "probes").write_text("a file")
     kept = tmp_path / "probes" / "batch.json"
-    assert best_batch(Timed(clock, 0.008, 0.002), SHAPE, kept, clock) == IMAGES
+    session = Timed(clock, 0.008, 0.002)
+    assert best_batch(session, lambda: session, SHAPE, kept, clock) == IMAGES
