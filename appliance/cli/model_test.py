@@ -18,10 +18,12 @@ from appliance.sentences import sentences
 from blocks.data import Detections, Frame, Image
 from blocks.host import Gives
 from blocks.images.annotate import Annotate, AnnotateManifest
-from blocks.images.canvas import colour_of
+from blocks.images.canvas import Canvas, colour_of
+from blocks.models.anomaly import too_far
 from blocks.predictions import Segmentation
 
 MOST_LABELS = 5
+RED = (40, 40, 255)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +89,18 @@ def look(models: Models, name: str, picture: Image, confidence: float | None = N
         scores = models.classifier(name).classify(picture, confidence)
         order = np.argsort(-scores.scores, kind="stable")[:MOST_LABELS]
         labels = models.classifier(name).labels
-        lines = [f"{labels[i]} {scores.scores[i]:.2f}" for i in order.tolist()]
-        return Found(lines, picture)
+        named = {labels[i]: f"{scores.scores[i]:.2f}" for i in order.tolist()}
+        canvas = Canvas(picture.bgr)
+        canvas.legend(named)
+        lines = [f"{label} {score}" for label, score in named.items()]
+        return Found(lines, Image.from_bgr(canvas.pixels))
     if task == "map":
         return _map(models.segmenter(name).segment(picture, confidence), picture)
-    if task == "vector":
+    fitted = models.bank_of(models.model(name).resolved).is_file()
+    if task == "vector" and not fitted:
         vector = models.embedder(name).embed(picture).vector
         return Found([f"a vector of {len(vector)} numbers, of length 1"], picture)
-    if task == "anomaly":
+    if task in ("vector", "anomaly"):
         return _anomaly(models, name, picture)
     read = models.reader(name).read(picture, confidence)
     boxes = [[*line.corners.min(axis=0), *line.corners.max(axis=0)] for line in read]
@@ -129,12 +135,11 @@ def _anomaly(models: Models, name: str, picture: Image) -> Found:
     found = models.inspector(name).inspect(picture)
     word = "anomalous" if found.anomalous else "good"
     line = f"{word}: {found.score:.3f}, where {found.threshold:.3f} is the most of good pictures"
-    size = (picture.width, picture.height)
-    beyond = (found.distances > found.threshold).astype(np.uint8)
-    marked = cv2.resize(beyond, size, interpolation=cv2.INTER_NEAREST).astype(bool)
-    drawn = picture.bgr.copy()
-    drawn[marked] = drawn[marked] // 2 + np.array((0, 0, 127), np.uint8)
-    return Found([line], Image.from_bgr(drawn))
+    canvas = Canvas(picture.bgr)
+    canvas.legend({word: f"{found.score:.3f}"})
+    for x1, y1, x2, y2 in too_far(found, found.threshold).xyxy.tolist():
+        canvas.area(np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]]), RED)
+    return Found([line], Image.from_bgr(canvas.pixels))
 
 
 def _save(picture: Image, target: Path, source: Path) -> None:

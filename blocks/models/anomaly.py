@@ -69,10 +69,10 @@ class Inspect:
         given = self._manifest.threshold
         bar = found.threshold if given is None else given
         # A score that is no number is anomalous.
-        return Inspected(found.score, not found.score <= bar, _where(found, bar))
+        return Inspected(found.score, not found.score <= bar, too_far(found, bar))
 
 
-def _where(found: Anomaly, bar: float) -> Detections:
+def too_far(found: Anomaly, bar: float) -> Detections:
     """A box round each place of patches that are too far, in the frame's pixels."""
     if found.seen is None or found.distances.size <= 1:
         return Detections.empty()
