@@ -58,8 +58,8 @@ STOP_S = 1.8
 # And to a camera: nothing but its own timeout wakes libav, which may wait for data for seconds.
 CAMERA_S = 0.25
 LOOK_S = 0.02
-# One more than there are cores: a lane that is between two steps leaves none of them idle.
-SPARE_PERMITS = 1
+# More than there are cores: lanes that are between two steps leave none of them idle.
+SPARE_PERMITS = 2
 
 
 class Daemon:

@@ -26,6 +26,11 @@ BYTES = "tensor(uint8)"
 # After a failure that may pass, such as a lack of memory.
 FIRST_PAUSE_S = 5.0
 LONGEST_PAUSE_S = 300.0
+# So many more than a session has streams are let into it: where one ends, the runtime has the next
+# at hand, and no core is idle until a thread is awake.
+AHEAD = 2
+# A server has a queue of its own.
+AT_ONCE_ELSEWHERE = 32
 # How often one who waits looks whether that still makes sense.
 LOOK_S = 0.05
 
@@ -188,6 +193,12 @@ class SharedSession:
         """
         with self._lock:
             self._callers, self._start = max(1, callers), start
+        self._follow()
+
+    def _follow(self) -> None:
+        """Begin what its callers need now, if it can be done in the background."""
+        with self._lock:
+            start = self._start
             if start is not None and self._opened is None and self._error is None:
                 self._begin(start)
             remake = start is not None and not self._remaking and self._unfit()
@@ -294,16 +305,19 @@ class SharedSession:
                 self._retry_s = self._clock.monotonic() + self._pause_s
             else:
                 self._retry_s = math.inf
-            if opened is not None and not self._closed:
+            closed = self._closed
+            if opened is not None and not closed:
                 self._take(opened, callers)
             self._settled.set()
+        if closed and opened is not None and opened.elsewhere is not None:
+            opened.elsewhere.close()
         if error is not None:
             log.error("model not loaded", model=self.name, error=str(error))
-        elif opened is not None:
+        elif opened is not None and not closed:
             told = {"provider": opened.session.provider, "streams": opened.streams}
             log.info("model loaded", model=self.name, **told, **opened.notes)
         # It may have got other callers meanwhile.
-        self.wanted(self._callers, self._start)
+        self._follow()
 
     def _made(self, callers: int) -> Opened:
         try:
@@ -317,7 +331,8 @@ class SharedSession:
 
     def _take(self, opened: Opened, callers: int) -> None:
         self._opened, self._made_for = opened, callers
-        self.streams.resize(opened.streams)
+        here = opened.elsewhere is None
+        self.streams.resize(opened.streams + AHEAD if here else AT_ONCE_ELSEWHERE)
 
     def _unfit(self) -> bool:
         if self._opened is None or self._opened.elsewhere is not None:

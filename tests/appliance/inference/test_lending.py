@@ -1,7 +1,7 @@
 """Lent models: streams and deadlines, batches, and models on servers."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from appliance.inference.catalog import ModelCard
 from appliance.inference.families.fitting import Form
 from appliance.inference.families.registry import family_of
 from appliance.inference.lending import LentDetector, LentEmbedder
-from appliance.inference.loading import Opened, Patience, SharedSession, Start
+from appliance.inference.loading import AHEAD, Opened, Patience, SharedSession, Start
 from appliance.inference.metadata import Facts
 from appliance.inference.resolution import Resolved
 from blocks.host import LateError
@@ -102,8 +102,11 @@ def test_a_request_that_waits_for_a_stream_for_too_long_is_not_computed() -> Non
     sharing = shared(Opened(session, FORM, 1), clock)
     lent = LentEmbedder(resolved("embedding"), sharing, Patience(until=lambda: 0.3))
     lent.loaded  # noqa: B018 - it is there before the stream is taken
-    with sharing.streams.one(), pytest.raises(LateError):
-        lent.embed(RED)
+    with ExitStack() as busy:
+        for _ in range(1 + AHEAD):
+            busy.enter_context(sharing.streams.one())
+        with pytest.raises(LateError):
+            lent.embed(RED)
     assert session.sizes == []
     assert sharing.status()["late"] == 1
 

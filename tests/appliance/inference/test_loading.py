@@ -239,6 +239,31 @@ def test_a_session_closed_while_it_loads_is_not_kept() -> None:
     assert session.opened is None
 
 
+def test_a_session_on_a_server_that_is_closed_while_it_loads_is_told() -> None:
+    closed: list[bool] = []
+
+    class FarAway(Echo):
+        state, late = "online", 0
+
+        def run(
+            self, tensor: NDArray[Any], deadline_s: float | None = None
+        ) -> Mapping[str, NDArray[Any]]:
+            raise NotImplementedError
+
+        def close(self) -> None:
+            closed.append(True)
+
+    aside, session = Aside(), FarAway()
+    sharing = SharedSession(
+        "yard", lambda *_: Opened(session, FORM, 1, elsewhere=session), lambda _: 1, ManualClock()
+    )
+    sharing.wanted(1, aside)
+    sharing.close()
+    aside.run()
+    assert closed == [True]
+    assert sharing.opened is None
+
+
 @pytest.mark.parametrize(
     ("element", "form", "shape"),
     [
