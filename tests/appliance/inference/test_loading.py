@@ -243,7 +243,7 @@ def test_a_session_on_a_server_that_is_closed_while_it_loads_is_told() -> None:
     closed: list[bool] = []
 
     class FarAway(Echo):
-        state, late = "online", 0
+        state, late, is_offline = "online", 0, False
 
         def run(
             self, tensor: NDArray[Any], deadline_s: float | None = None
