@@ -17,6 +17,7 @@ Pixels = NDArray[np.uint8]
 PixelFormat = Literal["bgr24", "yuv420p"]
 Matrix = Literal["bt601", "bt709"]
 ClockState = Literal["synchronised", "unsynchronised"]
+EventPriority = Literal["alarm", "normal", "telemetry"]
 
 # Luma weights of red and blue, of ITU-R BT.601 and BT.709.
 _WEIGHTS: dict[Matrix, tuple[float, float]] = {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722)}
@@ -373,6 +374,9 @@ class Event:
 
     `connection` is the configured system it goes to; `subject` says where in it: a topic, a table.
     `time` is UTC in seconds since 1970. Its id, source and sequence are stamped by the outbox.
+    An alarm overtakes what is normal, and that telemetry. Of the events of one connection, type and
+    `cooldown_key` the outbox accepts one in `cooldown_s` seconds. `picture` becomes a file that
+    goes with it.
     """
 
     connection: str
@@ -381,3 +385,8 @@ class Event:
     time: float
     data: Mapping[str, Any]
     clock: ClockState = "synchronised"
+    _: KW_ONLY
+    priority: EventPriority = "normal"
+    cooldown_s: float = 0.0
+    cooldown_key: str = ""
+    picture: Image | None = None

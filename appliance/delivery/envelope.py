@@ -43,7 +43,8 @@ class Row:
     """An event that waits in the outbox, as a transport gets it.
 
     `id` is its place in the outbox, `event_id` its name to the world, the same in every try.
-    `body` is the whole CloudEvent as JSON; `time` is UTC in seconds since 1970.
+    `body` is the whole CloudEvent as JSON; `time` is UTC in seconds since 1970. `attachment` is the
+    path of a file that belongs to it, below the media folder, such as a picture; empty for none.
     """
 
     id: int
@@ -54,6 +55,7 @@ class Row:
     time: float
     body: str
     tries: int = 0
+    attachment: str = ""
 
 
 def draft(event: Event) -> Draft:

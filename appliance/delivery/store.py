@@ -85,7 +85,7 @@ _ADD = sa.insert(_rows)
 _ADD_TO_TOTALS = _add_to_totals()
 _SET_SEQUENCES = _set_sequences()
 _WAITING = (
-    sa.select(*(_rows.c[field] for field in Row.__slots__), _rows.c.next_try)
+    sa.select(*(_rows.c[field] for field in Row.__slots__ if field in _rows.c), _rows.c.next_try)
     .where(_rows.c.connection == sa.bindparam("name"), _ALIVE)
     .order_by(_rows.c.id)
     .limit(sa.bindparam("most"))
