@@ -126,8 +126,9 @@ class LentModel:
         if opened.elsewhere is not None:
             with self._patience.waiting():
                 return opened.elsewhere.run(tensor, until_s)
-        with self.shared.streams.one(until_s):
-            return opened.session.run(tensor)
+        return self.shared.streams.run(
+            opened.session, tensor, until_s, opened.batch, self._patience.waiting
+        )
 
     def _bar(self, confidence: float | None) -> float:
         return self.resolved.card.confidence if confidence is None else confidence

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import structlog
 
 from appliance.clock import Clock
 from appliance.inference.batches import best_batch
@@ -25,6 +26,8 @@ from appliance.inference.store import Store
 
 FLOATS = "tensor(float)"
 _MIB = 1 << 20
+
+log = structlog.get_logger(__name__)
 
 
 class Opener:
@@ -65,14 +68,17 @@ class Opener:
         notes: dict[str, Any] = {"precision": precision, "memory_mib": max(0, grown) // _MIB}
         if choice.reason:
             notes["reason"] = choice.reason
+        if batch > 1:
+            notes["batch"] = batch
         canvases = Canvases(resolved.form) if file.front else None
         notes |= choice.notes
         return Opened(session, resolved.form, session.streams, batch, notes, canvases)
 
     @staticmethod
-    def _warm_up(session: Session, file: File) -> None:
+    def _warm_up(session: Session, file: File, images: int = 1) -> None:
         """The first run takes longer: it makes what the others use."""
-        session.run(np.zeros(file.shape, np.uint8 if session.input_type == BYTES else np.float32))
+        shape = (file.shape[0] * images, *file.shape[1:])
+        session.run(np.zeros(shape, np.uint8 if session.input_type == BYTES else np.float32))
 
     def _batch(self, resolved: Resolved, session: Session, file: File) -> int:
         model = (file.sha256, resolved.form, session.provider, session.precision)
@@ -80,7 +86,16 @@ class Opener:
         key = hashlib.sha256(said.encode()).hexdigest()[:20]
         kept = self._store.probes / f"batch-{key}.json"
         again = partial(session.with_callers, session.streams)
-        return best_batch(session, again, file.shape, kept, self._clock)
+        batch = best_batch(session, again, file.shape, kept, self._clock)
+        try:
+            # Graphics cards look for the best way to compute at the first run of each size.
+            for images in range(2, batch + 1):
+                self._warm_up(session, file, images)
+        except Exception as error:  # noqa: BLE001 - the errors of runtimes have no class in common
+            name = resolved.card.name
+            log.warning("batches fail, images go one by one", model=name, error=str(error))
+            return 1
+        return batch
 
     def _open_elsewhere(self, resolved: Resolved, start: Start | None) -> Opened:
         session = server_session(resolved.card, self._store, self._clock, start)

@@ -55,7 +55,8 @@ class Session:
     ) -> None:
         if precision == "bf16" and provider != OPENVINO:
             raise ValueError(f"{short(provider)} does not compute in bf16 here, only OpenVINO does")
-        self.provider, self.precision, self.streams = provider, precision, streams_for(callers)
+        self.provider, self.precision = provider, precision
+        self.streams = streams_on(provider, callers)
         self._model = model
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _ERRORS_ONLY
@@ -166,6 +167,11 @@ def cores() -> int:
 def streams_for(callers: int) -> int:
     """How many streams a session has that so many use at a time: never more than cores."""
     return max(1, min(callers, cores()))
+
+
+def streams_on(provider: str, callers: int) -> int:
+    """The same on a provider: a graphics card computes one run at a time, with all it has."""
+    return streams_for(callers) if provider in (OPENVINO, CPU) else 1
 
 
 def available_providers() -> list[str]:

@@ -18,6 +18,7 @@ from appliance.inference.loading import AHEAD, Opened, Patience, SharedSession, 
 from appliance.inference.metadata import Facts
 from appliance.inference.resolution import Resolved
 from blocks.host import LateError
+from tests.appliance.inference.busy import taken
 
 FORM = Form((4, 4))
 CARD = ModelCard(name="yard", file=Path("yard.onnx"), confidence=0.6)
@@ -104,7 +105,7 @@ def test_a_request_that_waits_for_a_stream_for_too_long_is_not_computed() -> Non
     lent.loaded  # noqa: B018 - it is there before the stream is taken
     with ExitStack() as busy:
         for _ in range(1 + AHEAD):
-            busy.enter_context(sharing.streams.one())
+            busy.enter_context(taken(sharing.streams))
         with pytest.raises(LateError):
             lent.embed(RED)
     assert session.sizes == []
