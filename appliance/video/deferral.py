@@ -8,6 +8,7 @@ those before it, so all from the last decoded one on are decoded for it, from th
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING
 
@@ -69,12 +70,18 @@ class Deferral:
     """The units of one connection that wait to be decoded, in the order in which they came.
 
     `decode` decodes one, and gives its picture or why there is none. It is called under the `lock`,
-    under which everything must be done that the decoder does.
+    under which everything must be done that the decoder does. `turns` are those in which cameras
+    decode: what no lane asked for is decoded in one of them.
     """
 
-    def __init__(self, decode: "Callable[[DeferredUnit], av.VideoFrame | Undecodable]") -> None:
+    def __init__(
+        self,
+        decode: "Callable[[DeferredUnit], av.VideoFrame | Undecodable]",
+        turns: AbstractContextManager[object] | None = None,
+    ) -> None:
         self.lock = threading.RLock()
         self._decode = decode
+        self._turns = turns or nullcontext()
         self._units: deque[DeferredUnit] = deque()
 
     def add(self, unit: DeferredUnit, cost_s: float) -> None:
@@ -82,13 +89,14 @@ class Deferral:
         with self.lock:
             # The last one may not have been handed on yet: until then those before it are wanted.
             self._leave_out(before=len(self._units) - 1)
-            for _ in range(CATCH_UP):
-                if not self._units:
-                    break
-                waited_s = unit.came_s - self._units[0].came_s
-                if waited_s <= LONGEST_S and len(self._units) * cost_s <= LONGEST_WORK_S:
-                    break
-                self._next()
+        for _ in range(CATCH_UP):
+            if not self._is_behind(unit.came_s, cost_s):
+                break
+            # The turn before the lock: who has a turn may wait for the lock, never the other way.
+            with self._turns, self.lock:
+                if self._is_behind(unit.came_s, cost_s):
+                    self._next()
+        with self.lock:
             self._units.append(unit)
 
     def decoded(self, unit: DeferredUnit) -> "av.VideoFrame | Undecodable | None":
@@ -129,6 +137,14 @@ class Deferral:
         ]
         for _ in range(keys[-1] if keys else 0):
             self._units.popleft()
+
+    def _is_behind(self, now: float, cost_s: float) -> bool:
+        """Whether what waits is too much work for a lane, or waits for too long."""
+        with self.lock:
+            if not self._units:
+                return False
+            waited_s = now - self._units[0].came_s
+            return waited_s > LONGEST_S or len(self._units) * cost_s > LONGEST_WORK_S
 
     def _next(self) -> None:
         unit = self._units.popleft()

@@ -73,7 +73,6 @@ class VideoReader:
         self._units = self._low_latency(uri, resume)
         self._decoder: Decoder[Captured | None] = Decoder(self._stream, resume.hardware)
         self._costs = DecodeCosts(clock)
-        self._deferral = Deferral(self._late)
         # A unit that was deferred gave no picture.
         self._damaged = False
         # What went wrong on our side on the thread of a lane.
@@ -92,6 +91,7 @@ class VideoReader:
         else:
             self._line = ClipLine(clock, 1 / (self.info.rate or DEFAULT_RATE), resume.begin_s)
         self._turns = resume.turns or nullcontext()
+        self._deferral = Deferral(self._late, self._turns)
         self._sender = SenderTime()
         self.gauge = Gauge(clock.monotonic())
         # When the last frame given was taken, on the clock's monotonic line.

@@ -113,6 +113,36 @@ def test_what_has_waited_for_too_long_is_decoded_when_something_comes() -> None:
     assert line.decoded == old[:CATCH_UP]
 
 
+def test_what_the_cameras_own_thread_decodes_late_is_decoded_in_a_turn() -> None:
+    waiting = [unit(number / 25) for number in range(3)]
+    done: list[DeferredUnit] = []
+
+    def decode(each: DeferredUnit) -> Undecodable:
+        done.append(each)
+        return Undecodable("a test")
+
+    class Noted:
+        """Notes how many units were decoded when a turn began, and when it ended."""
+
+        def __init__(self) -> None:
+            self.seen: list[int] = []
+
+        def __enter__(self) -> None:
+            self.seen.append(len(done))
+
+        def __exit__(self, *_error: object) -> None:
+            self.seen.append(len(done))
+
+    noted = Noted()
+    deferral = Deferral(decode, noted)
+    for each in waiting:
+        deferral.add(each, 0.002)
+    assert noted.seen == []
+    deferral.add(unit(LONGEST_S + 1), 0.002)
+    assert done == waiting
+    assert noted.seen == [0, 1, 1, 2, 2, 3]
+
+
 def test_what_waits_never_takes_long_to_decode() -> None:
     line = Line()
     for number in range(40):
