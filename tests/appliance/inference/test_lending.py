@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,17 @@ import pytest
 from numpy.typing import NDArray
 
 from appliance.engine.testing import ManualClock, image
-from appliance.inference.catalog import ModelCard
+from appliance.inference.catalog import ModelCard, ModelError
 from appliance.inference.families.fitting import Form
 from appliance.inference.families.registry import family_of
 from appliance.inference.lending import LentDetector, LentEmbedder
 from appliance.inference.loading import AHEAD, Opened, Patience, SharedSession, Start
 from appliance.inference.metadata import Facts
 from appliance.inference.resolution import Resolved
+from appliance.inference.session import CPU, Session
 from blocks.host import LateError
-from tests.appliance.inference.busy import taken
+from tests.appliance.inference.busy import Callers, taken
+from tests.appliance.inference.tiny import write
 
 FORM = Form((4, 4))
 CARD = ModelCard(name="yard", file=Path("yard.onnx"), confidence=0.6)
@@ -131,3 +134,78 @@ def test_a_model_on_a_server_is_waited_for_without_a_permit_until_it_is_too_late
     sharing.wanted(8, lambda _name, _loop: pytest.fail("it has no streams here"))
     sharing.close()
     assert session.closed
+
+
+def test_lanes_share_runs_and_each_finds_what_is_in_its_own_picture() -> None:
+    session = Colours()
+    sharing = shared(Opened(session, FORM, 1, batch=4))
+    sharing.use(Patience())
+    callers = Callers(sharing.streams)
+    pictures = {"red": RED, "blue": BLUE, "red too": RED, "blue too": BLUE}
+    with ExitStack() as busy:
+        for _ in range(1 + AHEAD):
+            busy.enter_context(taken(sharing.streams))
+        for name, picture in pictures.items():
+            lane = LentDetector(resolved("ssd"), sharing, Patience())
+            callers.ask(name, partial(lane.detect, picture))
+    callers.end()
+    assert session.sizes == [4]
+    assert {name: len(found) for name, found in callers.got.items()} == {
+        "red": 1,
+        "blue": 0,
+        "red too": 1,
+        "blue too": 0,
+    }
+
+
+def test_who_waits_when_a_model_is_let_go_is_answered_yet() -> None:
+    session = Colours()
+    sharing = shared(Opened(session, FORM, 1, batch=4))
+    sharing.use(Patience())
+    lent = LentDetector(resolved("ssd"), sharing, Patience())
+    callers = Callers(sharing.streams)
+    with ExitStack() as busy:
+        for _ in range(1 + AHEAD):
+            busy.enter_context(taken(sharing.streams))
+        for name in ("first", "second"):
+            callers.ask(name, partial(lent.detect, RED))
+        sharing.close()
+    callers.end()
+    assert ([len(found) for found in callers.got.values()], session.sizes) == ([1, 1], [2])
+    with pytest.raises(ModelError, match="not lent any more"):
+        lent.detect(RED)
+
+
+def test_a_real_model_finds_the_same_together_as_alone(tmp_path: Path) -> None:
+    chance = np.random.default_rng(7)
+    weights = ",".join(f"{weight:.3f}" for weight in chance.normal(size=5 * 3 * 3 * 3))
+    body = (
+        f"weights = Constant<value = float[5,3,3,3] {{{weights}}}>() "
+        "found = Conv<pads=[1,1,1,1]>(image, weights) strong = Relu(found) "
+        "vector = ReduceMean<axes=[2,3], keepdims=0>(strong)"
+    )
+    file = write(tmp_path / "any.onnx", "float[N,5] vector", body, "float[N,3,4,4]")
+    session = Session(file, CPU)
+    runs: list[int] = []
+    compute = session.run
+
+    def run(tensor: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
+        runs.append(len(tensor))
+        return compute(tensor)
+
+    session.run = run  # type: ignore[method-assign]
+    sharing = shared(Opened(session, FORM, 1, batch=4))
+    lent = LentEmbedder(resolved("embedding"), sharing, Patience())
+    pictures = [image(bgr=tuple(chance.integers(0, 256, 3).tolist())) for _ in range(4)]
+    alone = [lent.embed(picture).vector for picture in pictures]
+    callers = Callers(sharing.streams)
+    with ExitStack() as busy:
+        for _ in range(1 + AHEAD):
+            busy.enter_context(taken(sharing.streams))
+        for number, picture in enumerate(pictures):
+            callers.ask(str(number), partial(lent.embed, picture))
+    callers.end()
+    assert runs == [1, 1, 1, 1, 4]
+    assert len({tuple(vector.round(3)) for vector in alone}) == 4
+    for number, vector in enumerate(alone):
+        np.testing.assert_allclose(callers.got[str(number)].vector, vector, atol=1e-6)

@@ -1,8 +1,11 @@
 """Sessions as they are made: of files here, and of servers."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+from numpy.typing import NDArray
 
 from appliance.clock import SystemClock
 from appliance.engine.testing import image
@@ -14,7 +17,7 @@ from appliance.inference.opening import Opener, resolved_elsewhere
 from appliance.inference.providers import NotNowError
 from appliance.inference.remote import OfflineError
 from appliance.inference.resolution import Resolved, resolved
-from appliance.inference.session import available_providers
+from appliance.inference.session import Session, available_providers
 from appliance.inference.store import Store
 from tests.appliance.inference.tiny import card, detector, segmenter
 
@@ -61,6 +64,30 @@ def test_a_model_of_many_images_is_tried_with_some_and_its_verdict_kept(
     ground = resolved(card("ground", file, "segmentation", "sand", "grass", "water"), store)
     assert opener.open(ground, 1).batch in (1, 4)
     assert len(list(store.probes.glob("batch-*.json"))) == 1
+
+
+def test_batches_that_pay_are_told_of_and_run_before_they_are_needed(
+    opener: Opener, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    run = Session.run
+
+    def counted(session: Session, tensor: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
+        sizes.append(len(tensor))
+        if len(tensor) > most:
+            raise RuntimeError("Reshape: 4 is no multiple")
+        return run(session, tensor)
+
+    monkeypatch.setattr(Session, "run", counted)
+    monkeypatch.setattr(opening, "best_batch", lambda *_given: 4)
+    file = segmenter(tmp_path / "ground.onnx", "float[N,3,16,16]")
+    ground = resolved(card("ground", file, "segmentation", "sand", "grass", "water"), store)
+    most = 4
+    opened = opener.open(ground, 1)
+    assert (opened.batch, opened.notes["batch"], sizes) == (4, 4, [1, 2, 3, 4])
+    most = 2
+    opened = opener.open(ground, 1)
+    assert (opened.batch, "batch" in opened.notes) == (1, False)
 
 
 def test_what_cannot_be_run_now_may_pass(

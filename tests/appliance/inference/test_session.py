@@ -14,12 +14,15 @@ from appliance.inference.catalog import load_catalog
 from appliance.inference.precision import difference, has_bf16
 from appliance.inference.session import (
     CPU,
+    CUDA,
     NICENESS,
     OPENVINO,
+    TENSORRT,
     Session,
     available_providers,
     cores,
     streams_for,
+    streams_on,
 )
 from appliance.inference.store import Store
 
@@ -31,6 +34,11 @@ def model(demo_store: Store) -> Path:
 
 def test_onnxruntimes_own_provider_is_always_there_and_last() -> None:
     assert available_providers()[-1] == CPU
+
+
+def test_a_graphics_card_has_one_stream() -> None:
+    assert [streams_on(provider, 9) for provider in (CUDA, TENSORRT)] == [1, 1]
+    assert [streams_on(provider, 9) for provider in (OPENVINO, CPU)] == [streams_for(9)] * 2
 
 
 def test_there_is_a_core_to_run_on() -> None:
