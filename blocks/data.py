@@ -5,7 +5,6 @@ Units: pixels of the frame for coordinates, x to the right and y downward; secon
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field, replace
-from functools import cache
 from types import MappingProxyType
 from typing import Any, Literal, Self
 
@@ -13,14 +12,26 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Pixels = NDArray[np.uint8]
+from blocks.colour import Matrix, Pixels, as_bgr, as_rgb, yuv_to_rgb
+
+__all__ = [
+    "ClockState",
+    "Columns",
+    "Detections",
+    "Event",
+    "EventPriority",
+    "Frame",
+    "Image",
+    "Matrix",
+    "Moment",
+    "PixelFormat",
+    "Pixels",
+    "yuv_to_rgb",
+]
+
 PixelFormat = Literal["bgr24", "yuv420p"]
-Matrix = Literal["bt601", "bt709"]
 ClockState = Literal["synchronised", "unsynchronised"]
 EventPriority = Literal["alarm", "normal", "telemetry"]
-
-# Luma weights of red and blue, of ITU-R BT.601 and BT.709.
-_WEIGHTS: dict[Matrix, tuple[float, float]] = {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,7 +84,9 @@ class Image:
         """All pixels, (height, width, 3), read-only."""
         if self.pixel_format == "bgr24":
             return self.planes[0]
-        return self._keep(("bgr", 0, 0), lambda: self._convert(self.planes, "bgr"))
+        return self._keep(
+            ("bgr", 0, 0), lambda: as_bgr(self.planes, self.matrix, full_range=self.full_range)
+        )
 
     def rgb(self, width: int, height: int) -> Pixels:
         """The image resized to (height, width, 3), red first, read-only."""
@@ -85,14 +98,17 @@ class Image:
         return self._keep(("luma", width, height), lambda: self._resized_luma(width, height))
 
     def crop(self, xyxy: NDArray[np.float32] | tuple[float, float, float, float]) -> "Image":
-        """The part inside a box given in frame coordinates; clipped, but never empty."""
+        """The part inside a box given in frame coordinates; clipped, but never empty.
+
+        It costs what the part does. The part of a `yuv420p` image is one, too, unless it begins in
+        the middle of a pixel of colour: then it is `bgr24`.
+        """
         (left, top), (sx, sy) = self.offset, self.scale
         x1, y1, x2, y2 = (float(v) for v in xyxy)
         x1, x2 = _span((x1 - left) / sx, (x2 - left) / sx, self.width)
         y1, y2 = _span((y1 - top) / sy, (y2 - top) / sy, self.height)
-        pixels = self.bgr[int(y1) : int(y2), int(x1) : int(x2)]
-        offset = (left + x1 * sx, top + y1 * sy)
-        return Image((pixels,), offset=offset, scale=self.scale, frame_size=self.frame_size)
+        part = self._part(int(x1), int(y1), int(x2), int(y2))
+        return replace(part, offset=(left + x1 * sx, top + y1 * sy))
 
     def to_frame(self, xyxy: NDArray[np.float32]) -> NDArray[np.float32]:
         """Boxes (N, 4) given in pixels of this image, in pixels of the frame."""
@@ -103,6 +119,21 @@ class Image:
     def from_frame(self, points: NDArray[Any]) -> NDArray[np.float64]:
         """Points (…, 2) given in pixels of the frame, in pixels of this image."""
         return (np.asarray(points, np.float64) - self.offset) / self.scale
+
+    def _part(self, x1: int, y1: int, x2: int, y2: int) -> "Image":
+        """The pixels from (x1, y1) to before (x2, y2), which are inside; at no place yet."""
+        if self.pixel_format == "bgr24":
+            return replace(self, planes=(self.planes[0][y1:y2, x1:x2],))
+        y, u, v = self.planes
+        # Colour is for two by two pixels.
+        left, top = x1 // 2, y1 // 2
+        wide = (slice(2 * top, y2), slice(2 * left, x2))
+        half = (slice(top, (y2 + 1) // 2), slice(left, (x2 + 1) // 2))
+        part = replace(self, planes=(y[wide], u[half], v[half]))
+        if x1 % 2 == y1 % 2 == 0:
+            return part
+        pixels = part.bgr[y1 % 2 :, x1 % 2 :]
+        return replace(part, planes=(pixels,), pixel_format="bgr24")
 
     def _keep(self, key: tuple[str, int, int], make: Callable[[], Pixels]) -> Pixels:
         found = self._made.get(key)
@@ -119,29 +150,13 @@ class Image:
             np.asarray(cv2.resize(plane, size), np.uint8)
             for plane, size in zip(self.planes, sizes, strict=True)
         )
-        return self._convert(small_planes, "rgb")
+        return as_rgb(small_planes, self.matrix, full_range=self.full_range)
 
     def _resized_luma(self, width: int, height: int) -> Pixels:
         full = self.planes[0]
         if self.pixel_format == "bgr24":
             full = np.asarray(cv2.cvtColor(full, cv2.COLOR_BGR2GRAY), np.uint8)
         return np.asarray(cv2.resize(full, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-
-    def _convert(self, planes: tuple[Pixels, ...], order: Literal["bgr", "rgb"]) -> Pixels:
-        y, u, v = planes
-        height, width = y.shape
-        if self.matrix == "bt601" and not self.full_range and width % 2 == 0 and height % 2 == 0:
-            # OpenCV's own conversion is of this one kind, and several times as fast.
-            i420 = np.concatenate([y.reshape(-1), u.reshape(-1), v.reshape(-1)])
-            code = cv2.COLOR_YUV2BGR_I420 if order == "bgr" else cv2.COLOR_YUV2RGB_I420
-            return np.asarray(cv2.cvtColor(i420.reshape(height * 3 // 2, width), code), np.uint8)
-        big_u = cv2.resize(u, (width, height), interpolation=cv2.INTER_NEAREST)
-        big_v = cv2.resize(v, (width, height), interpolation=cv2.INTER_NEAREST)
-        merged = cv2.merge([y, big_u, big_v])
-        transform = yuv_to_rgb(self.matrix, full_range=self.full_range)
-        if order == "bgr":
-            transform = transform[::-1].copy()
-        return np.asarray(cv2.transform(merged, transform), np.uint8)
 
 
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:
@@ -165,25 +180,6 @@ def _column(name: str, column: NDArray[Any], count: int) -> NDArray[Any]:
 def _span(low: float, high: float, size: int) -> tuple[float, float]:
     start = min(max(np.floor(low), 0), size - 1)
     return float(start), float(min(max(np.ceil(high), start + 1), size))
-
-
-@cache
-def yuv_to_rgb(matrix: Matrix, *, full_range: bool) -> NDArray[np.float32]:
-    """The (3, 4) affine map from 8-bit YUV to RGB of ITU-R BT.601 or BT.709, read-only."""
-    red, blue = _WEIGHTS[matrix]
-    green = 1.0 - red - blue
-    luma, chroma, black = (1.0, 1.0, 0.0) if full_range else (255 / 219, 255 / 224, 16.0)
-    to_red, to_blue = 2 * (1 - red) * chroma, 2 * (1 - blue) * chroma
-    rows = np.array(
-        [
-            [luma, 0.0, to_red],
-            [luma, -to_blue * blue / green, -to_red * red / green],
-            [luma, to_blue, 0.0],
-        ]
-    )
-    shift = -rows @ np.array([black, 128.0, 128.0])
-    affine: NDArray[np.float32] = np.concatenate([rows, shift[:, None]], axis=1).astype(np.float32)
-    return _frozen(affine)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

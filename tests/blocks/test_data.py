@@ -1,3 +1,4 @@
+import itertools
 from dataclasses import FrozenInstanceError, replace
 from typing import Any
 
@@ -117,6 +118,58 @@ def test_a_crop_lies_in_the_image_and_is_never_empty(
     np.testing.assert_array_equal(
         crop.bgr, image.bgr[int(top) : int(bottom), int(left) : int(right)]
     )
+
+
+def padded(height: int, width: int) -> tuple[Pixels, ...]:
+    """Planes whose rows lie apart, as those of a decoder do."""
+    half = ((height + 1) // 2, (width + 1) // 2)
+    sizes = ((height, width), half, half)
+    return tuple(
+        RNG.integers(0, 256, (high, wide + 32), dtype=np.uint8)[:, :wide] for high, wide in sizes
+    )
+
+
+@pytest.mark.parametrize(("matrix", "full_range"), [(m, full) for m, full, _ in REDS])
+@pytest.mark.parametrize(("height", "width"), [(40, 60), (41, 60), (40, 61), (41, 61)])
+def test_a_crop_of_decoder_planes_has_the_pixels_of_the_whole(
+    matrix: Matrix, full_range: bool, height: int, width: int
+) -> None:
+    planes = padded(height, width)
+    image = Image(planes, "yuv420p", matrix, full_range)
+    whole = Image(planes, "yuv420p", matrix, full_range).bgr
+    for x1, y1 in itertools.product((10, 11), (20, 21)):
+        for x2, y2 in itertools.product((30, 31, width), (32, 33, height)):
+            crop = image.crop((x1, y1, x2, y2))
+            assert (crop.width, crop.height, crop.offset) == (x2 - x1, y2 - y1, (x1, y1))
+            np.testing.assert_array_equal(crop.bgr, whole[y1:y2, x1:x2])
+
+
+@pytest.mark.parametrize(("x", "y"), [(10, 20), (11, 20), (10, 21), (11, 21)])
+def test_a_crop_of_decoder_planes_converts_nothing_outside_of_it(x: int, y: int) -> None:
+    image = Image(planes_of(81, 90, 240, 480, 640), "yuv420p")
+    crop = image.crop((x, y, x + 8, y + 6))
+    assert not image._made
+    assert crop.pixel_format == ("yuv420p" if (x, y) == (10, 20) else "bgr24")
+    assert all(np.shares_memory(a, b) for a, b in zip(crop.planes, image.planes, strict=True)) == (
+        (x, y) == (10, 20)
+    )
+    np.testing.assert_allclose(crop.rgb(4, 3)[1, 1], (255, 0, 0), atol=3)
+
+
+def test_a_crop_of_a_crop_of_planes_keeps_matrix_range_and_place() -> None:
+    image = Image(padded(60, 80), "yuv420p", "bt709", True)
+    inner = image.crop((10, 8, 70, 50)).crop((14, 20, 33, 41))
+    assert (inner.pixel_format, inner.matrix, inner.full_range) == ("yuv420p", "bt709", True)
+    assert (inner.offset, inner.frame_size) == ((14.0, 20.0), (80, 60))
+    np.testing.assert_array_equal(inner.bgr, image.bgr[20:41, 14:33])
+
+
+def test_a_crop_of_one_pixel_of_planes_is_that_pixel() -> None:
+    image = Image(padded(7, 9), "yuv420p", "bt709")
+    for x, y in itertools.product(range(9), range(7)):
+        crop = image.crop((x, y, x + 1, y + 1))
+        np.testing.assert_array_equal(crop.bgr[0, 0], image.bgr[y, x])
+        assert crop.rgb(2, 2).shape == (2, 2, 3)
 
 
 def test_boxes_found_in_a_crop_of_a_crop_lie_in_the_frame() -> None:
