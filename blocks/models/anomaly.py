@@ -31,7 +31,10 @@ class AnomalyManifest(RegionManifest):
 
 
 class Inspected(NamedTuple):
-    """How far the image is from good ones, whether that is too far, and where, if that is known."""
+    """How far the image is from good ones, whether that is too far, and where, if that is known.
+
+    All are absent where the image shows less than two pixels of the region.
+    """
 
     score: float
     anomalous: bool
@@ -63,9 +66,12 @@ class Inspect:
         self._manifest = manifest
         self._model = host.inspector(manifest.model)
 
-    def run(self, image: Image) -> Inspected:
+    def run(self, image: Image) -> Inspected | None:
         """Look at the image."""
-        found = self._model.inspect(self._manifest.part_of(image))
+        part = self._manifest.part_of(image)
+        if part is None:
+            return None
+        found = self._model.inspect(part)
         given = self._manifest.threshold
         bar = found.threshold if given is None else given
         # A score that is no number is anomalous.

@@ -81,7 +81,10 @@ class Classify:
 
     def run(self, image: Image, detections: Detections | None = None) -> Classified:
         """Look at the image."""
-        found = self._model.classify(self._manifest.part_of(image), self._manifest.confidence)
+        part = self._manifest.part_of(image)
+        if part is None:
+            return Classified(None, 0.0, {}, detections)
+        found = self._model.classify(part, self._manifest.confidence)
         wanted = self._manifest.labels or self._model.labels
         label = next((name for name in found.label.tolist() if name in wanted), None)
         surest = np.argsort(-found.scores, kind="stable")[:MOST_SCORES].tolist()

@@ -19,7 +19,10 @@ class EmbeddingManifest(RegionManifest):
 
 
 class Embedded(NamedTuple):
-    """The vector, of length 1, and how like the reference it is, if there is one: 1 is the same."""
+    """The vector, of length 1, and how like the reference it is, if there is one: 1 is the same.
+
+    Both are absent where the image shows less than two pixels of the region.
+    """
 
     vector: list[float]
     similarity: float | None
@@ -57,9 +60,12 @@ class Embed:
         self._manifest = manifest
         self._model = host.embedder(manifest.model)
 
-    def run(self, image: Image, reference: list[float] | None = None) -> Embedded:
+    def run(self, image: Image, reference: list[float] | None = None) -> Embedded | None:
         """Look at the image; `reference` is a vector of the same model."""
-        found = self._model.embed(self._manifest.part_of(image))
+        part = self._manifest.part_of(image)
+        if part is None:
+            return None
+        found = self._model.embed(part)
         vector = [round(value, 6) for value in found.vector.tolist()]
         if reference is None:
             return Embedded(vector, None)

@@ -31,6 +31,8 @@ class Finder:
     def find(self, image: Image) -> Found:
         """What is wanted of what the image shows."""
         part, bar = self._manifest.part_of(image), self._wanted.confidence
+        if part is None:
+            return Found(Detections.empty())
         if self._manifest.sliced:
             return Found(self._sliced(part))
         return Found(self._wanted.of(self._detector.detect(part, bar), image.frame_size))
@@ -40,10 +42,16 @@ class Finder:
         if self._manifest.sliced:
             return [self.find(image) for image in images]
         parts = [self._manifest.part_of(image) for image in images]
-        found = self._detector.detect_many(parts, self._wanted.confidence)
+        shown = [part for part in parts if part is not None]
+        answers = self._detector.detect_many(shown, self._wanted.confidence) if shown else []
+        found = iter(answers)
         return [
-            Found(self._wanted.of(finds, image.frame_size))
-            for finds, image in zip(found, images, strict=True)
+            Found(
+                Detections.empty()
+                if part is None
+                else self._wanted.of(next(found), image.frame_size)
+            )
+            for part, image in zip(parts, images, strict=True)
         ]
 
     def _sliced(self, whole: Image) -> Detections:

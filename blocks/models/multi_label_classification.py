@@ -64,7 +64,10 @@ class ClassifyEach:
     def run(self, image: Image) -> Labelled:
         """Look at the image."""
         m = self._manifest
-        found = self._model.classify(m.part_of(image), m.confidence, multi_label=True)
+        part = m.part_of(image)
+        if part is None:
+            return Labelled([], {})
+        found = self._model.classify(part, m.confidence, multi_label=True)
         wanted = m.labels or self._model.labels
         scores = {
             label: round(confidence, 4)

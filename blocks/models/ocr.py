@@ -74,7 +74,8 @@ class Ocr:
 
     def run(self, image: Image) -> Read:
         """Read what is written in the image."""
-        found = self._reader.read(self._manifest.part_of(image), self._manifest.confidence)
+        part = self._manifest.part_of(image)
+        found = () if part is None else self._reader.read(part, self._manifest.confidence)
         lines = [line for line in map(self._kept, found) if line is not None]
         boxes = [[*line.corners.min(axis=0), *line.corners.max(axis=0)] for line in lines]
         sure = [line.confidence for line in lines]

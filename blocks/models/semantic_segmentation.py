@@ -88,7 +88,11 @@ class Segment:
     def run(self, image: Image) -> Segmented:
         """Look at the image."""
         m = self._manifest
-        found = self._model.segment(m.part_of(image), m.confidence)
+        part = m.part_of(image)
+        if part is None:
+            nothing = dict.fromkeys(m.labels or self._model.labels, 0.0)
+            return Segmented(0.0, nothing, None, Detections.empty())
+        found = self._model.segment(part, m.confidence)
         wanted = m.labels or tuple(found.labels)
         known = dict(zip(found.labels, found.shares.tolist(), strict=True))
         shares = {label: round(known[label], 4) for label in wanted}

@@ -18,7 +18,9 @@ FAR = np.array([[0.1, 0.9, 0.1, 0.1], [0.1, 0.7, 0.1, 0.8]], np.float32)
 
 def look(score: float, distances: np.ndarray = FAR, **settings: Any) -> Inspected:
     found = Anomaly(score, 0.5, distances.astype(np.float32), (100.0, 0.0, 180.0, 40.0))
-    return make(Inspect, host=anything(anomaly=found), model="lids", **settings).run(IMAGE)
+    seen = make(Inspect, host=anything(anomaly=found), model="lids", **settings).run(IMAGE)
+    assert seen is not None
+    return seen
 
 
 def test_what_is_farther_than_the_threshold_of_the_model_is_anomalous() -> None:
@@ -45,3 +47,11 @@ def test_patches_that_are_too_far_have_a_box_round_each_place_of_them() -> None:
 
 def test_of_a_picture_that_is_one_embedding_no_place_is_known() -> None:
     assert len(look(0.9, np.array([[0.9]])).detections) == 0
+
+
+def test_a_crop_that_shows_nothing_of_the_region_is_neither_good_nor_bad() -> None:
+    host = anything()
+    right = [[0.5, 0], [1, 0], [1, 1], [0.5, 1]]
+    block = make(Inspect, host=host, model="lids", region=right)
+    assert block.run(IMAGE.crop((0, 0, 99, 99))) is None
+    assert host.model.asked == []

@@ -65,3 +65,13 @@ def test_only_the_region_is_looked_at() -> None:
 def test_a_label_that_the_model_does_not_know_is_refused() -> None:
     with pytest.raises(ValueError, match="fruit knows no label 'rippe' \\(did you mean 'ripe'"):
         look(host(1.0, 0.0, 0.0), labels=["rippe"])
+
+
+def test_a_crop_that_shows_nothing_of_the_region_has_no_label() -> None:
+    given, box = host(0.2, 0.7, 0.1), Detections.of([[1, 2, 3, 4]], [0.5], label=["fruit"])
+    right = [[0.5, 0], [1, 0], [1, 1], [0.5, 1]]
+    block = make(Classify, host=given, model="fruit", region=right)
+    found = block.run(IMAGE.crop((0, 0, 99, 99)), box)
+    assert (found.label, found.confidence, found.scores) == (None, 0.0, {})
+    assert found.detections is box
+    assert given.model.asked == []

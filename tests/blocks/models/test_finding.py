@@ -102,3 +102,24 @@ def test_of_many_images_each_is_sliced_by_itself() -> None:
     images = [picture((3, 5, 12, 14), size=(60, 40)), picture(size=(30, 30))]
     assert [len(one.detections) for one in block.run_many(images)] == [1, 0]
     assert model.shown == [[(60, 40), (40, 40), (40, 40)], [(30, 30)]]
+
+
+def test_a_crop_that_shows_nothing_of_the_region_is_not_shown_to_the_model() -> None:
+    model = WhiteBlocks()
+    image = picture((110, 60, 120, 70), (10, 10, 20, 20), size=(200, 100))
+    half = [[0.5, 0.0], [1.0, 0.0], [1.0, 1.0], [0.5, 1.0]]
+    block = make(ObjectDetection, host=FixedHost(m=model), model="m", region=half)
+    crops = [image.crop(box) for box in ((0, 0, 50, 50), (100, 50, 150, 100), (0, 0, 101, 90))]
+    found = [one.detections.xyxy.tolist() for one in block.run_many(crops)]
+    assert found == [[], [[110, 60, 120, 70]], []]
+    assert model.shown == [[(50, 50)]]
+    assert len(block.run(crops[0]).detections) == 0
+    assert len(block.run_many(crops[:1])[0].detections) == 0
+    assert model.shown == [[(50, 50)]]
+
+
+def test_a_sliver_is_not_sliced() -> None:
+    model = WhiteBlocks()
+    image = picture((0, 0, 300, 1), size=(300, 100)).crop((0, 0, 300, 1))
+    assert find(model, image, sliced=True, slice_size=100) == []
+    assert model.shown == []

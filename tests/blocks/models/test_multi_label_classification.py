@@ -39,3 +39,11 @@ def test_only_those_that_are_asked_for_are_given() -> None:
 def test_a_label_that_the_model_does_not_know_is_refused() -> None:
     with pytest.raises(ValueError, match="knows no label 'dents'"):
         look(0.0, 0.0, 0.0, labels=["dents"])
+
+
+def test_to_a_crop_that_shows_nothing_of_the_region_no_class_applies() -> None:
+    host = anything(labels=LABELS, scores=(0.9, 0.9, 0.9))
+    right = [[0.5, 0], [1, 0], [1, 1], [0.5, 1]]
+    block = make(ClassifyEach, host=host, model="defects", region=right)
+    assert block.run(IMAGE.crop((0, 0, 99, 99))) == ([], {})
+    assert host.model.asked == []

@@ -44,3 +44,11 @@ def test_a_pattern_that_matches_nothing_at_a_place_keeps_no_line() -> None:
 def test_a_pattern_that_is_none_is_refused() -> None:
     with pytest.raises(ValidationError, match="this is no regular expression: unterminated"):
         read(pattern="[A-Z")
+
+
+def test_a_crop_that_shows_nothing_of_the_region_is_not_read() -> None:
+    host = anything(lines=[("LOT 7", 0.9)])
+    right = [[0.5, 0], [1, 0], [1, 1], [0.5, 1]]
+    found = make(Ocr, host=host, model="text", region=right).run(IMAGE.crop((0, 0, 99, 99)))
+    assert (found.text, found.confidence, len(found.detections)) == ("", 0.0, 0)
+    assert host.model.asked == []

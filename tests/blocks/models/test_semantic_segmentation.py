@@ -46,3 +46,13 @@ def test_small_regions_are_left_out() -> None:
 def test_a_label_that_the_model_does_not_know_is_refused() -> None:
     with pytest.raises(ValueError, match="surfaces knows no label 'belts' \\(did you mean 'belt'"):
         look(labels=["belts"])
+
+
+def test_in_a_crop_that_shows_nothing_of_the_region_no_class_takes_anything() -> None:
+    host = anything(labels=LABELS)
+    right = [[0.5, 0], [1, 0], [1, 1], [0.5, 1]]
+    block = make(Segment, host=host, model="surfaces", region=right, regions=True)
+    found = block.run(IMAGE.crop((0, 0, 99, 99)))
+    assert (found.share, found.label, len(found.detections)) == (0.0, None, 0)
+    assert found.shares == {"material": 0.0, "belt": 0.0}
+    assert host.model.asked == []
