@@ -73,6 +73,7 @@ WITHOUT_BLOCK = {
     "blocks/images/canvas.py": "how things are drawn, for the blocks that draw",
     "blocks/models/filtering.py": "what of a detector's finds a step wants",
     "blocks/models/finding.py": "how a step asks a detector",
+    "blocks/sinks/sink.py": "what all sinks have in common",
     "blocks/models/labels.py": "the labels that a step names",
     "blocks/models/patterns.py": "expressions that cannot take for ever",
     "blocks/models/region.py": "the part of the image to look at",

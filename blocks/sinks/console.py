@@ -6,13 +6,14 @@ from typing import Any
 
 from pydantic import Field
 
-from blocks.block import ConnectionName, Manifest, Origin, Template, block
+from blocks.block import ConnectionName, Origin, Template, block
 from blocks.data import Event, Moment
+from blocks.sinks.sink import SinkManifest
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-class ConsoleManifest(Manifest):
+class ConsoleManifest(SinkManifest):
     """What the line says."""
 
     # There is always one of this name; nobody has to configure it.
@@ -46,11 +47,10 @@ class ConsoleSink:
 
     def run(self, moment: Moment, data: Mapping[str, Any] = _NOTHING) -> Event:
         """`data` is printed after the text; a `label` in it may be named in the text."""
-        return Event(
-            connection=self._manifest.connection,
-            type=self._origin.fill("{workflow}.{step}"),
+        return self._manifest.event(
+            moment,
+            self._origin,
+            event_type=self._origin.fill("{workflow}.{step}"),
             subject=self._origin.fill(self._manifest.text, label=str(data.get("label", ""))),
-            time=moment.captured_at,
             data=data,
-            clock=moment.clock,
         )

@@ -5,14 +5,14 @@ from typing import Any
 
 from pydantic import Field
 
-from blocks.block import ConnectionName, Manifest, Origin, Template, block
-from blocks.data import Event, Moment
+from blocks.block import Origin, Template, block
+from blocks.data import Event, Image, Moment
+from blocks.sinks.sink import SinkManifest
 
 
-class EventManifest(Manifest):
+class EventManifest(SinkManifest):
     """Where it goes, and what it is called."""
 
-    connection: ConnectionName = Field(description="The outside system it goes to.")
     event_type: Template = Field(
         default="{workflow}.{step}",
         min_length=1,
@@ -53,14 +53,17 @@ class EventSink:
         self._manifest = manifest
         self._origin = origin
 
-    def run(self, moment: Moment, data: Mapping[str, Any]) -> Event:
-        """`data` is what the event says; a `label` in it may be named in the type."""
+    def run(self, moment: Moment, data: Mapping[str, Any], attach: Image | None = None) -> Event:
+        """`data` is what the event says; a `label` in it may be named in the type.
+
+        `attach` is a picture that goes with it, kept in the media folder.
+        """
         label = str(data.get("label", ""))
-        return Event(
-            connection=self._manifest.connection,
-            type=self._origin.fill(self._manifest.event_type, label=label),
+        return self._manifest.event(
+            moment,
+            self._origin,
+            event_type=self._origin.fill(self._manifest.event_type, label=label),
             subject=self._origin.fill("{camera}/{step}"),
-            time=moment.captured_at,
             data=data,
-            clock=moment.clock,
+            picture=attach,
         )

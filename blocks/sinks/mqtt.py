@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from blocks.block import ConnectionName, Manifest, Origin, Template, block
-from blocks.data import Event, Moment
+from blocks.block import Origin, Template, block
+from blocks.data import Event, Image, Moment
+from blocks.sinks.sink import SinkManifest
 
 # What has a meaning of its own in a topic, or none (MQTT 5, sections 1.5.4 and 4.7).
 _RESERVED = re.compile(r"[+#/\x00-\x1f\x7f-\x9f]")
@@ -25,10 +26,9 @@ def _publishable(topic: str) -> str:
     return topic
 
 
-class MqttManifest(Manifest):
+class MqttManifest(SinkManifest):
     """The broker and the topic."""
 
-    connection: ConnectionName = Field(description="The broker it goes to.")
     topic: Annotated[Template, AfterValidator(_publishable)] = Field(
         description="The topic; may name {camera} {pipeline} {workflow} {step} {label}, in which "
         "`+`, `#` and `/` become `_`."
@@ -64,16 +64,20 @@ class MqttSink:
         self._manifest = manifest
         self._type = origin.fill("{workflow}.{step}")
         names = (origin.workflow, origin.pipeline, origin.camera, origin.step)
-        self._origin = Origin(*(_RESERVED.sub("_", name) for name in names))
+        self._topic_names = Origin(*(_RESERVED.sub("_", name) for name in names))
+        self._origin = origin
 
-    def run(self, moment: Moment, data: Mapping[str, Any]) -> Event:
-        """`data` is what the message says; a `label` in it may be named in the topic."""
+    def run(self, moment: Moment, data: Mapping[str, Any], attach: Image | None = None) -> Event:
+        """`data` is what the message says; a `label` in it may be named in the topic.
+
+        `attach` is a picture that is kept in the media folder; the message says its name.
+        """
         label = _RESERVED.sub("_", str(data.get("label", "")))
-        return Event(
-            connection=self._manifest.connection,
-            type=self._type,
-            subject=self._origin.fill(self._manifest.topic, label=label),
-            time=moment.captured_at,
+        return self._manifest.event(
+            moment,
+            self._origin,
+            event_type=self._type,
+            subject=self._topic_names.fill(self._manifest.topic, label=label),
             data=data,
-            clock=moment.clock,
+            picture=attach,
         )

@@ -5,8 +5,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from blocks.block import ConnectionName, Manifest, block
-from blocks.data import Event, Moment
+from blocks.block import Origin, block
+from blocks.data import Event, Image, Moment
+from blocks.sinks.sink import SinkManifest
 
 ROW_TYPE = "sql.row"
 """The type of events whose subject is a table and whose data are its columns."""
@@ -28,10 +29,9 @@ TableName = Annotated[
 ]
 
 
-class SqlManifest(Manifest):
+class SqlManifest(SinkManifest):
     """The database and its table."""
 
-    connection: ConnectionName = Field(description="The database it goes to.")
     table: TableName = Field(
         description="The table; it is made from the first row if it is not there. A letter, then "
         "letters, digits and `_`."
@@ -66,16 +66,20 @@ class SqlSink:
           data: {total_in: $steps.gate.total_in, total_out: $steps.gate.total_out}
     """
 
-    def __init__(self, manifest: SqlManifest) -> None:
+    def __init__(self, manifest: SqlManifest, origin: Origin) -> None:
         self._manifest = manifest
+        self._origin = origin
 
-    def run(self, moment: Moment, data: Mapping[str, Any]) -> Event:
-        """`data` is column by column; lists and maps become JSON text."""
-        return Event(
-            connection=self._manifest.connection,
-            type=ROW_TYPE,
+    def run(self, moment: Moment, data: Mapping[str, Any], attach: Image | None = None) -> Event:
+        """`data` is column by column; lists and maps become JSON text.
+
+        `attach` is a picture that is kept in the media folder; the column `picture` has its name.
+        """
+        return self._manifest.event(
+            moment,
+            self._origin,
+            event_type=ROW_TYPE,
             subject=self._manifest.table,
-            time=moment.captured_at,
             data=data,
-            clock=moment.clock,
+            picture=attach,
         )

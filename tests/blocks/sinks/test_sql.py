@@ -3,14 +3,15 @@ from collections.abc import Callable
 import pytest
 from pydantic import ValidationError
 
+from blocks.block import Origin
 from blocks.data import Event, Frame, Moment
 from blocks.sinks.sql import ROW_TYPE, SqlManifest, SqlSink
 
 FrameAt = Callable[[float], Frame]
 
 
-def test_a_row_names_its_table(frame_at: FrameAt) -> None:
-    sink = SqlSink(SqlManifest(connection="history", table="crossings"))
+def test_a_row_names_its_table(frame_at: FrameAt, origin: Origin) -> None:
+    sink = SqlSink(SqlManifest(connection="history", table="crossings"), origin)
     assert sink.run(frame_at(2.0), {"total": 3}) == Event(
         connection="history",
         type=ROW_TYPE,
@@ -32,7 +33,7 @@ def test_a_table_that_belongs_to_somebody_else_is_refused(table: str) -> None:
         SqlManifest(connection="history", table=table)
 
 
-def test_no_frame_is_needed() -> None:
-    sink = SqlSink(SqlManifest(connection="history", table="crossings"))
+def test_no_frame_is_needed(origin: Origin) -> None:
+    sink = SqlSink(SqlManifest(connection="history", table="crossings"), origin)
     event = sink.run(Moment("gate", 2.0, 1.7e9, "unsynchronised"), {"total": 3})
     assert (event.time, event.clock, event.data) == (1.7e9, "unsynchronised", {"total": 3})
