@@ -372,7 +372,7 @@ class Event:
     `time` is UTC in seconds since 1970. Its id, source and sequence are stamped by the outbox.
     An alarm overtakes what is normal, and that telemetry. Of the events of one connection, type and
     `cooldown_key` the outbox accepts one in `cooldown_s` seconds. `picture` becomes a file that
-    goes with it.
+    goes with it. `options` are for the transport alone, such as `retain` of MQTT.
     """
 
     connection: str
@@ -386,3 +386,4 @@ class Event:
     cooldown_s: float = 0.0
     cooldown_key: str = ""
     picture: Image | None = None
+    options: Mapping[str, str | int | float | bool] = field(default_factory=dict)

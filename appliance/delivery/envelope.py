@@ -45,6 +45,7 @@ class Row:
     `id` is its place in the outbox, `event_id` its name to the world, the same in every try.
     `body` is the whole CloudEvent as JSON; `time` is UTC in seconds since 1970. `attachment` is the
     path of a file that belongs to it, below the media folder, such as a picture; empty for none.
+    `options` is JSON of what the sink asks of the transport (a column of its own), as `retain`.
     """
 
     id: int
@@ -56,6 +57,7 @@ class Row:
     body: str
     tries: int = 0
     attachment: str = ""
+    options: str = ""
 
 
 def draft(event: Event) -> Draft:
