@@ -88,8 +88,9 @@ class Opener:
         again = partial(session.with_callers, session.streams)
         batch = best_batch(session, again, file.shape, kept, self._clock)
         try:
-            # Graphics cards look for the best way to compute at the first run of each size.
-            for images in range(2, batch + 1):
+            # Graphics cards look for the best way to compute at the first run of each size, some at
+            # once for all that are smaller.
+            for images in range(batch, 1, -1):
                 self._warm_up(session, file, images)
         except Exception as error:  # noqa: BLE001 - the errors of runtimes have no class in common
             name = resolved.card.name

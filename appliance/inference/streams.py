@@ -41,14 +41,14 @@ class _Request:
     """A run that waits for a stream, or is with others in one run.
 
     `at_once` is how many images the session should have at most; after `latest_s` it is too late.
-    One that `lends` has given back its lane's permit.
     """
 
     session: Computes
     tensor: NDArray[Any]
     at_once: int
     latest_s: float
-    lends: bool
+    # Set when it comes soon: others may compute in its place now.
+    soon: threading.Event = field(default_factory=threading.Event)
     # Set when it has a stream, or when all is over.
     woken: threading.Event = field(default_factory=threading.Event)
     # If it has a stream: itself, and those it takes along.
@@ -61,6 +61,11 @@ class _Request:
         mine, its = self.tensor, other.tensor
         alike = mine.shape[1:] == its.shape[1:] and mine.dtype == its.dtype
         return alike and self.session is other.session
+
+    def wake(self) -> None:
+        """It has waited for long enough."""
+        self.soon.set()
+        self.woken.set()
 
     def run(self) -> None:
         """Run it by itself."""
@@ -119,9 +124,9 @@ class Streams:
         """Run a session when there is a stream for it; its outputs for this tensor.
 
         `until_s` is on the clock's monotonic line: by when it has to be done. Up to `at_once`
-        images (the first axis) go together, of those who wait. As many of them as one run takes
-        wait, and run, inside of `waiting()`; whoever comes later keeps what he computes with, so
-        that frames do not grow old in a queue.
+        images (the first axis) go together, of those who wait. Where that is more than one, as many
+        as go together next wait, and run, inside of `waiting()`. Those behind them are outside, so
+        that not every lane has a frame in the queue, where it grows old.
 
         Raises:
             LateError: it cannot be done by then.
@@ -135,12 +140,11 @@ class Streams:
             if self._busy < self._count:
                 self._busy += 1
             else:
-                lends = sum(other.lends for other in self._waiting) < at_once
-                latest_s = self._latest(now, until_s)
-                request = _Request(session, tensor, at_once, latest_s, lends)
+                request = _Request(session, tensor, at_once, self._latest(now, until_s))
                 self._waiting.append(request)
+                self._tell_who_comes_soon()
         if request is not None:
-            return self._queued(request, now, waiting)
+            return self._queued(request, waiting)
         try:
             return session.run(tensor)
         finally:
@@ -153,25 +157,31 @@ class Streams:
         return until_s - self._usual_s
 
     def _queued(
-        self, request: _Request, now: float, waiting: Callable[[], AbstractContextManager[None]]
+        self, request: _Request, waiting: Callable[[], AbstractContextManager[None]]
     ) -> Outputs:
-        with waiting() if request.lends else nullcontext():
-            self._wait(request, now)
+        together = request.at_once > 1
+        if together:
+            self._wait(request, request.soon)
+        with waiting() if together and not request.woken.is_set() else nullcontext():
+            self._wait(request, request.woken)
             # Inside, too: nobody has a stream and waits for a permit.
             if request.party:
                 self._lead(request.party)
         return request.answer()
 
-    def _wait(self, request: _Request, now: float) -> None:
+    def _wait(self, request: _Request, event: threading.Event) -> None:
+        if event.is_set():
+            return
         if request.latest_s < math.inf:
-            if self._clock.wait(request.woken, request.latest_s - now):
+            if self._clock.wait(event, request.latest_s - self._clock.monotonic()):
                 return
             with self._lock:
                 # It may have got a stream after all, or be in a run with others.
                 if request in self._waiting:
                     self._waiting.remove(request)
+                    self._tell_who_comes_soon()
                     raise self._given_up()
-        request.woken.wait()
+        event.wait()
 
     def _lead(self, party: Sequence[_Request]) -> None:
         began_s = self._clock.monotonic()
@@ -183,7 +193,7 @@ class Streams:
         finally:
             self._leave(self._clock.monotonic() - began_s)
             for other in party[1:]:
-                other.woken.set()
+                other.wake()
 
     def _run_together(self, party: Sequence[_Request]) -> None:
         session = party[0].session
@@ -218,7 +228,15 @@ class Streams:
             else:
                 self._busy += 1
                 first.party = self._party(first, now)
-            first.woken.set()
+            first.wake()
+        self._tell_who_comes_soon()
+
+    def _tell_who_comes_soon(self) -> None:
+        """As many as go together next. The lock is held."""
+        for place, request in enumerate(self._waiting):
+            if place >= request.at_once:
+                return
+            request.soon.set()
 
     def _party(self, first: _Request, now: float) -> Sequence[_Request]:
         """A request, and those that wait and can be run with it. The lock is held."""

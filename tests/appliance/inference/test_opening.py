@@ -84,7 +84,7 @@ def test_batches_that_pay_are_told_of_and_run_before_they_are_needed(
     ground = resolved(card("ground", file, "segmentation", "sand", "grass", "water"), store)
     most = 4
     opened = opener.open(ground, 1)
-    assert (opened.batch, opened.notes["batch"], sizes) == (4, 4, [1, 2, 3, 4])
+    assert (opened.batch, opened.notes["batch"], sizes) == (4, 4, [1, 4, 3, 2])
     most = 2
     opened = opener.open(ground, 1)
     assert (opened.batch, "batch" in opened.notes) == (1, False)

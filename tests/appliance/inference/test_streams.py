@@ -14,7 +14,7 @@ from appliance.clock import SystemClock
 from appliance.engine.testing import ManualClock
 from appliance.inference.streams import Streams
 from blocks.host import LateError
-from tests.appliance.inference.busy import ANY, PATIENCE_S, Callers, taken
+from tests.appliance.inference.busy import ANY, PATIENCE_S, Callers, Held, taken
 
 
 class Doubling:
@@ -279,26 +279,74 @@ def test_who_is_taken_along_is_told_if_the_run_breaks_off() -> None:
     assert streams.run(Doubling(), one(1))["double"] == [[2]]
 
 
-def test_as_many_as_go_together_wait_without_a_permit() -> None:
-    streams, session = Streams(1, SystemClock()), Doubling()
-    callers = Callers(streams)
-    without: list[str] = []
+class Permits:
+    """Who has given back his permit, in order, and who has it again."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self._changed = threading.Condition()
 
     @contextmanager
-    def waiting() -> Iterator[None]:
-        without.append("lent")
+    def waiting(self, name: str) -> Iterator[None]:
+        self._say(f"-{name}")
         yield
-        # It has run, and nobody is kept waiting for its permit.
-        assert session.runs
-        without.append("back")
+        self._say(f"+{name}")
+
+    def has_heard(self, count: int) -> bool:
+        with self._changed:
+            return self._changed.wait_for(lambda: len(self.said) >= count, PATIENCE_S)
+
+    def _say(self, what: str) -> None:
+        with self._changed:
+            self.said.append(what)
+            self._changed.notify_all()
+
+
+def test_as_many_as_go_together_next_wait_without_a_permit() -> None:
+    streams, first, second = Streams(1, SystemClock()), Held(), Doubling()
+    callers, permits = Callers(streams), Permits()
+
+    def ask(name: str, session: Held | Doubling) -> None:
+        lend = partial(permits.waiting, name)
+        callers.ask(name, partial(streams.run, session, one(1), None, 2, lend))
 
     with taken(streams):
-        for name in "abc":
-            callers.ask(name, lambda: streams.run(session, one(1), None, 2, waiting))
-        # Two are a batch; the third keeps its permit.
-        assert without == ["lent", "lent"]
+        ask("a", first)
+        ask("b", second)
+        assert permits.has_heard(2)
+        ask("c", second)
+        ask("d", second)
+        assert permits.said == ["-a", "-b"]
+    # While one runs, those who come next are told, and nobody has his permit back.
+    assert first.inside.wait(PATIENCE_S)
+    assert permits.has_heard(3)
+    assert permits.said == ["-a", "-b", "-c"]
+    first.let_go()
     callers.end()
-    assert without == ["lent", "lent", "back", "back"]
-    assert session.runs == [[1, 1], [1]]
-    streams.run(session, one(1), None, 2, waiting)
-    assert len(without) == 4
+    assert second.runs == [[1, 1], [1]]
+    assert {"+a", "+b", "+c"} < set(permits.said)
+
+
+def test_where_images_go_one_by_one_permits_are_kept() -> None:
+    streams, session = Streams(1, SystemClock()), Doubling()
+    callers, permits = Callers(streams), Permits()
+    lend = partial(permits.waiting, "a")
+    with taken(streams):
+        callers.ask("a", partial(streams.run, session, one(1), None, 1, lend))
+    callers.end()
+    streams.run(session, one(2), None, 4, lend)
+    assert (session.runs, permits.said) == ([[1], [2]], [])
+
+
+def test_who_is_not_among_the_next_is_late_like_the_others(clock: ManualClock) -> None:
+    streams, session = Streams(1, clock), Doubling()
+    callers, permits = Callers(streams), Permits()
+    lend = partial(permits.waiting, "a")
+    with taken(streams):
+        callers.ask("first", partial(streams.run, session, one(1), None, 2, lend))
+        callers.ask("second", partial(streams.run, session, one(2), None, 2, lend))
+        with pytest.raises(LateError):
+            streams.run(session, one(3), 0.5, 2, lend)
+        assert clock.monotonic() == 0.5
+    callers.end()
+    assert (session.runs, streams.late) == ([[1, 2]], 1)
