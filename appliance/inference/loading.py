@@ -46,6 +46,10 @@ class MayPassError(ModelError):
     """It cannot be loaded now, but perhaps later."""
 
 
+class _NotBegunError(MayPassError):
+    """It could not be begun to load it: who wants it next has it tried again."""
+
+
 class Runs(Protocol):
     """What a session is to those who use it, here or on another machine."""
 
@@ -199,12 +203,18 @@ class SharedSession:
         """Begin what its callers need now, if it can be done in the background."""
         with self._lock:
             start = self._start
-            if start is not None and self._opened is None and self._error is None:
+            untried = self._error is None or isinstance(self._error, _NotBegunError)
+            if start is not None and self._opened is None and untried:
                 self._begin(start)
             remake = start is not None and not self._remaking and self._unfit()
             self._remaking = self._remaking or remake
         if remake and start is not None:
-            start(f"model:{self.name}", self._remake)
+            try:
+                start(f"model:{self.name}", self._remake)
+            except Exception as error:  # noqa: BLE001 - of what starts threads, nothing is known
+                log.warning("model keeps its streams", model=self.name, error=str(error))
+                with self._lock:
+                    self._remaking = False
 
     def use(self, patience: Patience) -> Opened:
         """The session, once it is there.
@@ -240,8 +250,7 @@ class SharedSession:
             opened, error, state = self._opened, self._error, self._state()
         told: dict[str, Any] = {"state": f"failed: {error}" if state == "failed" else state}
         if opened is not None:
-            told |= {"provider": opened.session.provider, "streams": opened.streams}
-            told |= {"loaded_s": round(self._took_s, 3), **opened.notes}
+            told |= _told(opened) | {"loaded_s": round(self._took_s, 3)}
         late = self.streams.late
         if opened is not None and opened.elsewhere is not None:
             told["state"] = opened.elsewhere.state
@@ -276,9 +285,16 @@ class SharedSession:
 
     def _begin(self, start: Start) -> None:
         """Load it in the background, unless somebody does. Locked."""
-        if self._settled.is_set() and not self._closed:
-            self._settled.clear()
+        if not self._settled.is_set() or self._closed:
+            return
+        self._settled.clear()
+        try:
             start(f"model:{self.name}", lambda _stop: self._load())
+        except Exception as error:  # noqa: BLE001 - of what starts threads, nothing is known
+            what = f"{self.name}: it cannot be loaded now, for no thread can be started: {error}"
+            self._ended(_NotBegunError(what))
+            self._settled.set()
+            log.warning("model not loaded", model=self.name, error=what)
 
     def _wait(self, patience: Patience) -> None:
         if self._settled.is_set():
@@ -299,12 +315,7 @@ class SharedSession:
             error = found
         with self._lock:
             self._took_s = self._clock.monotonic() - began_s
-            self._error = error
-            if isinstance(error, MayPassError):
-                self._pause_s = min(LONGEST_PAUSE_S, self._pause_s * 2 or FIRST_PAUSE_S)
-                self._retry_s = self._clock.monotonic() + self._pause_s
-            else:
-                self._retry_s = math.inf
+            self._ended(error)
             closed = self._closed
             if opened is not None and not closed:
                 self._take(opened, callers)
@@ -314,10 +325,18 @@ class SharedSession:
         if error is not None:
             log.error("model not loaded", model=self.name, error=str(error))
         elif opened is not None and not closed:
-            told = {"provider": opened.session.provider, "streams": opened.streams}
-            log.info("model loaded", model=self.name, **told, **opened.notes)
+            log.info("model loaded", model=self.name, **_told(opened))
         # It may have got other callers meanwhile.
         self._follow()
+
+    def _ended(self, error: ModelError | None) -> None:
+        """Note how an attempt to load it ended, and when the next one is due. Locked."""
+        self._error = error
+        if isinstance(error, MayPassError):
+            self._pause_s = min(LONGEST_PAUSE_S, self._pause_s * 2 or FIRST_PAUSE_S)
+            self._retry_s = self._clock.monotonic() + self._pause_s
+        else:
+            self._retry_s = math.inf
 
     def _made(self, callers: int) -> Opened:
         try:
@@ -357,3 +376,9 @@ class SharedSession:
                 self._made_for = callers
                 if opened is not None and not self._closed:
                     self._take(opened, callers)
+
+
+def _told(opened: Opened) -> dict[str, Any]:
+    """What is worth telling of a session. On a server, how many streams it has is not known."""
+    streams = {} if opened.elsewhere is not None else {"streams": opened.streams}
+    return {"provider": opened.session.provider, **streams, **opened.notes}

@@ -1,9 +1,11 @@
 """One session for all: loaded aside, waited for, made anew, let go."""
 
+import gc
 import threading
-from collections.abc import Iterator, Mapping
+import weakref
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 
 from appliance.clock import SystemClock
 from appliance.engine.testing import ManualClock, image
+from appliance.inference import loading
 from appliance.inference.catalog import ModelError
 from appliance.inference.families.fitting import Canvases, Form
 from appliance.inference.loading import (
@@ -296,3 +299,156 @@ def test_pixels_are_drawn_into_a_canvas_that_is_used_again() -> None:
             drawn.append(tensor)
     assert drawn[0] is drawn[1]
     assert opened.fit(image((8, 4)))[0] is not drawn[0]
+
+
+class Moments(Maker):
+    """A maker, and the log of its session: does something at a moment of the first load's end.
+
+    It is `made` before anybody knows of it, and `told` of when all may know, before what it was
+    loaded for is looked at again. Sessions are counted by who still holds them.
+    """
+
+    def __init__(self, moment: str, *errors: Exception) -> None:
+        super().__init__(*errors)
+        self.moment = moment
+        self.act: Callable[[], None] = lambda: None
+        self.held: weakref.WeakSet[Echo] = weakref.WeakSet()
+
+    def __call__(self, callers: int, start: Start | None = None) -> Opened:
+        try:
+            opened = super().__call__(callers, start)
+            self.held.add(cast(Echo, opened.session))
+            return opened
+        finally:
+            self._do("made")
+
+    def info(self, *_words: object, **_more: object) -> None:
+        self._do("told")
+
+    error = warning = info
+
+    def _do(self, moment: str) -> None:
+        if moment == self.moment:
+            self.moment = ""
+            self.act()
+
+
+@pytest.fixture(params=["made", "told"])
+def moment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Moments:
+    moments = Moments(request.param)
+    monkeypatch.setattr(loading, "log", moments)
+    return moments
+
+
+class Waiting:
+    """One who waits for a session on a thread of his own, from when it is made."""
+
+    def __init__(self, session: SharedSession) -> None:
+        self.got: Opened | ModelError | None = None
+        waits = threading.Event()
+
+        @contextmanager
+        def waiting() -> Iterator[None]:
+            waits.set()
+            yield
+
+        def use() -> None:
+            try:
+                self.got = session.use(Patience(waiting))
+            except ModelError as error:
+                self.got = error
+
+        self._thread = threading.Thread(target=use)
+        self._thread.start()
+        assert waits.wait(PATIENCE_S)
+
+    def end(self) -> "Opened | ModelError | None":
+        self._thread.join(PATIENCE_S)
+        assert not self._thread.is_alive()
+        return self.got
+
+
+@pytest.mark.parametrize(("callers", "made"), [((1, 2), [1, 2]), ((2, 1), [2, 1]), ((2, 3), [2])])
+def test_who_comes_or_leaves_as_a_load_ends_is_counted(
+    moment: Moments, callers: tuple[int, int], made: list[int]
+) -> None:
+    aside, session = Aside(), shared(moment, SystemClock())
+    session.wanted(callers[0], aside)
+    waits = Waiting(session)
+    moment.act = lambda: session.wanted(callers[1], aside)
+    aside.run()
+    assert isinstance(waits.end(), Opened)
+    assert moment.callers == made
+    assert session.status()["streams"] == min(2, callers[1])
+    # Who waited had the first of them.
+    waits.got = None
+    gc.collect()
+    assert len(moment.held) == 1
+
+
+def test_all_who_leave_as_a_load_ends_leave_nothing(moment: Moments) -> None:
+    aside, session = Aside(), shared(moment, SystemClock())
+    session.wanted(1, aside)
+    waits = Waiting(session)
+    moment.act = session.close
+    aside.run()
+    # Whoever looked while it was there has it to its end; else he is told.
+    got = waits.end()
+    assert isinstance(got, Opened) or "it is not lent any more" in str(got)
+    waits.got = got = None
+    gc.collect()
+    assert (session.opened, len(moment.held), aside.names) == (None, 0, ["model:yard"])
+
+
+def test_who_comes_as_a_load_fails_is_told_and_has_it_tried_when_it_is_due(moment: Moments) -> None:
+    aside, session = Aside(), shared(moment, clock := ManualClock())
+    moment._errors.append(MemoryError())
+    session.wanted(1, aside)
+    moment.act = lambda: session.wanted(2, aside)
+    aside.run()
+    with pytest.raises(MayPassError, match="not enough memory"):
+        session.use(Patience())
+    clock.advance(FIRST_PAUSE_S)
+    with pytest.raises(LateError):
+        session.use(Patience(until=clock.monotonic))
+    aside.run()
+    assert session.status()["streams"] == 2
+    assert moment.callers == [1, 2]
+
+
+def test_a_load_that_could_not_be_begun_is_tried_again_by_who_wants_it_next() -> None:
+    make, aside = Maker(), Aside()
+    session = shared(make, clock := ManualClock())
+
+    def full(name: str, loop: Loop) -> None:
+        raise RuntimeError("can't start new thread")
+
+    session.wanted(1, full)
+    why = "yard: it cannot be loaded now, for no thread can be started: can't start new thread"
+    assert session.status()["state"] == f"failed: {why}"
+    with pytest.raises(MayPassError, match="no thread can be started"):
+        session.use(Patience())
+    clock.advance(FIRST_PAUSE_S)
+    with pytest.raises(MayPassError, match="no thread can be started"):
+        session.use(Patience())
+    session.wanted(1, aside)
+    assert session.status()["state"] == "loading"
+    aside.run()
+    assert session.status()["state"] == "ready"
+    assert make.callers == [1]
+
+
+def test_a_session_that_could_not_be_begun_anew_is_when_its_callers_change() -> None:
+    make, aside = Maker(), Aside()
+    session = shared(make)
+    session.wanted(1, aside)
+    aside.run()
+
+    def full(name: str, loop: Loop) -> None:
+        raise RuntimeError("can't start new thread")
+
+    session.wanted(2, full)
+    assert session.status()["streams"] == 1
+    session.wanted(3, aside)
+    aside.run()
+    assert session.status()["streams"] == 2
