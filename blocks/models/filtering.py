@@ -41,7 +41,7 @@ class DetectionManifest(RegionManifest):
     sliced: bool = Field(
         default=False,
         description="Look at squares of the image one by one, and at the whole, to find small "
-        "things. Each is a run of the model.",
+        "things. Each is a run of the model. What lies across several squares is put together.",
     )
     slice_size: int = Field(
         default=640, ge=32, description="Side of these squares, in pixels of the image."

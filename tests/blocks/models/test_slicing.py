@@ -81,14 +81,59 @@ def test_of_pieces_that_nobody_saw_whole_the_one_within_the_other_is_left_out() 
     found = looks(
         detections(),
         detections(("car", (50, 50, 200, 90)), confidence=0.7),
-        detections(("car", (160, 50, 215, 90)), confidence=0.9),
+        detections(("car", (160, 55, 195, 65)), confidence=0.9),
     )
     assert found.xyxy.tolist() == [[50, 50, 200, 90]]
 
 
+def test_a_thing_that_two_slices_have_pieces_of_is_one_as_sure_as_the_surer() -> None:
+    found = looks(
+        detections(),
+        detections(("car", (50, 50, 200, 90)), confidence=0.7),
+        detections(("car", (160, 52, 315, 92)), confidence=0.9),
+    )
+    assert found.xyxy.tolist() == [[50, 50, 315, 92]]
+    assert found.confidence.tolist() == pytest.approx([0.9])
+
+
+def test_neighbours_of_which_each_is_whole_in_one_slice_stay_two() -> None:
+    found = looks(
+        detections(),
+        detections(("car", (100, 50, 180, 90)), ("car", (185, 50, 200, 90)), confidence=0.9),
+        detections(("car", (160, 50, 180, 90)), ("car", (185, 50, 260, 90)), confidence=0.8),
+    )
+    assert found.xyxy.tolist() == [[100, 50, 180, 90], [185, 50, 260, 90]]
+
+
+def test_pieces_of_two_labels_are_not_put_together() -> None:
+    van = replace(detections(("van", (160, 50, 315, 90))), class_id=np.array([1]))
+    found = looks(detections(), detections(("car", (50, 50, 200, 90))), van)
+    assert len(found) == 2
+
+
+def test_what_was_put_together_is_left_out_where_it_is_whole() -> None:
+    found = looks(
+        detections(("car", (48, 48, 340, 92)), confidence=0.95),
+        detections(("car", (50, 50, 200, 90)), confidence=0.7),
+        detections(("car", (160, 50, 340, 90)), confidence=0.9),
+    )
+    assert found.xyxy.tolist() == [[48, 48, 340, 92]]
+
+
+def test_pieces_of_a_turned_box_are_left_as_they_are() -> None:
+    def turned(box: tuple[int, int, int, int]) -> Detections:
+        found = detections(("car", box))
+        corners = np.zeros((1, 4, 2), np.float32)
+        return replace(found, data={**found.data, "corners": corners})
+
+    found = looks(detections(), turned((50, 50, 200, 90)), turned((160, 50, 315, 90)))
+    assert sorted(found.xyxy.tolist()) == [[50, 50, 200, 90], [160, 50, 315, 90]]
+
+
 def test_a_box_at_the_border_of_the_image_is_not_cut_off() -> None:
     boxes = detections(("a", (0, 0, 50, 200)), ("a", (100, 10, 199, 50)), ("a", (90, 9, 190, 50)))
-    assert look(boxes, LEFT, WHOLE).cut.tolist() == [False, True, False]
+    cut = look(boxes, LEFT, WHOLE).cut
+    assert cut.tolist() == [[False] * 4, [False, False, True, False], [False] * 4]
 
 
 def test_a_small_whole_thing_before_a_large_one_is_another_thing() -> None:
@@ -142,6 +187,27 @@ def test_masks_are_held_by_the_slice_and_given_by_the_frame() -> None:
     for mask, (x1, y1, x2, y2) in zip(found.mask, found.xyxy.astype(int).tolist(), strict=True):
         assert mask[y1:y2, x1:x2].all()
         assert mask.sum() == (x2 - x1) * (y2 - y1)
+
+
+def test_the_mask_of_a_thing_in_pieces_is_all_of_theirs() -> None:
+    left, right = masked(LEFT, (50, 50, 200, 90)), masked(RIGHT, (160, 52, 315, 92))
+    found = merged([left, right], WHOLE.frame_size)
+    assert found.mask is not None
+    assert found.mask.shape == (1, 200, 360)
+    # Two rows of 150 above, two of 155 below, and 38 of 265 between.
+    assert found.mask.sum() == 2 * 150 + 38 * 265 + 2 * 155
+
+
+def test_of_a_pose_in_pieces_each_point_is_the_surest() -> None:
+    def half(box: tuple[int, int, int, int], *sure: float) -> Detections:
+        points = np.array([[[box[0] + i, 60, value] for i, value in enumerate(sure)]], np.float32)
+        return replace(detections(("person", box)), keypoints=points)
+
+    found = looks(
+        detections(), half((50, 50, 200, 90), 0.9, 0.1), half((160, 50, 315, 90), 0.2, 0.8)
+    )
+    assert found.keypoints is not None
+    np.testing.assert_allclose(found.keypoints, [[[50, 60, 0.9], [161, 60, 0.8]]])
 
 
 def test_masks_of_the_surest_are_kept_where_not_all_have_room(
