@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from appliance.clock import Clock
 from appliance.inference.loading import BYTES, Runs
 
-IMAGES = 4
+# So many are tried, as long as each is faster than the one before.
+SIZES = (4, 8, 16)
 ROUNDS = 3
 # Less than this is not worth the memory, and may be chance where others compute meanwhile.
 GAIN = 1.3
@@ -26,11 +27,14 @@ log = structlog.get_logger(__name__)
 
 
 class BatchVerdict(BaseModel):
-    """What was found: how many images at once, and milliseconds for each alone and together."""
+    """What was found: how many images at once, and milliseconds for each alone and together.
+
+    `reason` says why no more than that.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    batch: int = Field(default=1, ge=1, le=IMAGES)
+    batch: int = Field(default=1, ge=1, le=SIZES[-1])
     alone_ms: float = 0.0
     together_ms: float = 0.0
     reason: str = ""
@@ -55,32 +59,42 @@ def best_batch(
 
 
 def measured(session: Runs, shape: Sequence[int], clock: Clock) -> BatchVerdict:
-    """Try it: one image after the other, and so many at once."""
-    images = _images(session, shape)
+    """Try it: one image after the other, and more and more at once."""
+    found = BatchVerdict()
+    for size in SIZES:
+        images = _images(session, shape, size)
+        wrong = _wrong(session, images)
+        if wrong:
+            return found.model_copy(update={"reason": wrong})
+        # In turns, so that what else happens on the machine slows both.
+        sizes = (found.batch, size)
+        times = [[_ms(session, images, each, clock) for each in sizes] for _ in range(ROUNDS)]
+        before_ms, after_ms = (round(min(column), 3) for column in zip(*times, strict=True))
+        alone_ms = before_ms if found.batch == 1 else found.alone_ms
+        if before_ms < after_ms * GAIN:
+            told = {"alone_ms": alone_ms, "together_ms": found.together_ms or after_ms}
+            reason = f"{size} at once are not faster"
+            return found.model_copy(update={**told, "reason": reason})
+        found = BatchVerdict(batch=size, alone_ms=alone_ms, together_ms=after_ms)
+    return found
+
+
+def _wrong(session: Runs, images: NDArray[Any]) -> str:
+    """What keeps these from being run at once, if anything does."""
     try:
         outputs = session.run(images)
         single = session.run(images[:1])
     except Exception as error:  # noqa: BLE001 - the errors of runtimes have no class in common
-        return BatchVerdict(reason=f"it takes no {IMAGES} images at once: {error}"[:300])
+        return f"it takes no {len(images)} images at once: {error}"[:300]
     for name, values in outputs.items():
-        if values.shape[:1] != (IMAGES,) or not _alike(values[:1], single[name]):
-            return BatchVerdict(reason=f"its output {name} is not one for each image")
-    one_by_one, at_once = np.split(images, IMAGES), [images]
-    # In turns, so that what else happens on the machine slows both.
-    times = [[_ms(session, part, clock) for part in (one_by_one, at_once)] for _ in range(ROUNDS)]
-    alone_ms, together_ms = (min(column) for column in zip(*times, strict=True))
-    faster = alone_ms >= together_ms * GAIN
-    return BatchVerdict(
-        batch=IMAGES if faster else 1,
-        alone_ms=round(alone_ms, 3),
-        together_ms=round(together_ms, 3),
-        reason="" if faster else "it is not faster",
-    )
+        if values.shape[:1] != images.shape[:1] or not _alike(values[:1], single[name]):
+            return f"its output {name} is not one for each image"
+    return ""
 
 
-def _images(session: Runs, shape: Sequence[int]) -> NDArray[Any]:
+def _images(session: Runs, shape: Sequence[int], count: int) -> NDArray[Any]:
     chance = np.random.default_rng(seed=0)
-    axes = (IMAGES, *shape[1:])
+    axes = (count, *shape[1:])
     if session.input_type == BYTES:
         return chance.integers(0, 256, axes, np.uint8)
     return chance.random(axes, np.float32)
@@ -90,12 +104,13 @@ def _alike(some: NDArray[Any], others: NDArray[Any]) -> bool:
     return some.shape == others.shape and np.allclose(some, others, TOLERANCE, TOLERANCE)
 
 
-def _ms(session: Runs, parts: Sequence[NDArray[Any]], clock: Clock) -> float:
-    """For each image."""
+def _ms(session: Runs, images: NDArray[Any], size: int, clock: Clock) -> float:
+    """For each image, with so many at once."""
+    parts = [images[begin : begin + size] for begin in range(0, len(images), size)]
     began_s = clock.monotonic()
     for part in parts:
         session.run(part)
-    return (clock.monotonic() - began_s) / IMAGES * 1000
+    return (clock.monotonic() - began_s) / len(images) * 1000
 
 
 def _recall(kept: Path) -> BatchVerdict | None:
