@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -10,6 +10,7 @@ from blocks.block import Origin, Template, block
 from blocks.data import Event, Image, Moment
 from blocks.sinks.sink import SinkManifest
 
+MONTH_S = 31 * 24 * 3600.0
 # What has a meaning of its own in a topic, or none (MQTT 5, sections 1.5.4 and 4.7).
 _RESERVED = re.compile(r"[+#/\x00-\x1f\x7f-\x9f]")
 
@@ -33,11 +34,24 @@ class MqttManifest(SinkManifest):
         description="The topic; may name {camera} {pipeline} {workflow} {step} {label}, in which "
         "`+`, `#` and `/` become `_`."
     )
+    qos: Literal[0, 1] = Field(
+        default=1, description="1: the broker acknowledges it; 0: it may be lost on the way."
+    )
+    retain: bool = Field(
+        default=False, description="The broker keeps the last message for who subscribes later."
+    )
+    expire_s: float | None = Field(
+        default=None,
+        gt=0,
+        le=MONTH_S,
+        description="After so many seconds the broker (MQTT 5) no longer hands it on; left out: "
+        "never.",
+    )
 
 
 @block("mqtt@1", MqttManifest)
 class MqttSink:
-    """Publishes a message on an MQTT topic, acknowledged by the broker (QoS 1)."""
+    """Publishes a message on an MQTT topic, acknowledged by the broker (QoS 1) unless `qos: 0`."""
 
     example = """
         - name: people
@@ -66,6 +80,9 @@ class MqttSink:
         names = (origin.workflow, origin.pipeline, origin.camera, origin.step)
         self._topic_names = Origin(*(_RESERVED.sub("_", name) for name in names))
         self._origin = origin
+        asked = {"qos": manifest.qos, "retain": manifest.retain, "expire_s": manifest.expire_s}
+        usual = {"qos": 1, "retain": False, "expire_s": None}
+        self._options = {k: v for k, v in asked.items() if v is not None and v != usual[k]}
 
     def run(self, moment: Moment, data: Mapping[str, Any], attach: Image | None = None) -> Event:
         """`data` is what the message says; a `label` in it may be named in the topic.
@@ -80,4 +97,5 @@ class MqttSink:
             subject=self._topic_names.fill(self._manifest.topic, label=label),
             data=data,
             picture=attach,
+            options=self._options,
         )

@@ -1,6 +1,7 @@
 """What all sinks have in common: where it goes, how urgent it is, and how often at most."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import Field
@@ -8,6 +9,7 @@ from pydantic import Field
 from blocks.block import ConnectionName, Manifest, Origin, Template
 from blocks.data import Event, EventPriority, Image, Moment
 
+NOTHING: Mapping[str, str | int | float | bool] = MappingProxyType({})
 WEEK_S = 7 * 24 * 3600.0
 
 
@@ -33,7 +35,7 @@ class SinkManifest(Manifest):
         "{step} {label}.",
     )
 
-    def event(
+    def event(  # noqa: PLR0913 - an event is made of all of them
         self,
         moment: Moment,
         origin: Origin,
@@ -42,6 +44,7 @@ class SinkManifest(Manifest):
         subject: str,
         data: Mapping[str, Any],
         picture: Image | None = None,
+        options: Mapping[str, str | int | float | bool] = NOTHING,
     ) -> Event:
         """The event of a step at a moment."""
         key = origin.fill(self.cooldown_key, label=str(data.get("label", "")))
@@ -57,4 +60,5 @@ class SinkManifest(Manifest):
             # Of several steps that write to the same place, none silences another.
             cooldown_key=f"{origin.pipeline}/{origin.step}/{key}" if self.cooldown_s else "",
             picture=picture,
+            options=options,
         )

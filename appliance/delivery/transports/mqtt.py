@@ -1,4 +1,7 @@
-"""Events to an MQTT 5 broker, at QoS 1: the row's subject is the topic, its CloudEvent the payload.
+"""Events to an MQTT broker: the row's subject is the topic, its CloudEvent the payload.
+
+The sink says of each message whether it is acknowledged (QoS 1) or not (QoS 0), retained, and after
+how long it is worth nothing; brokers of MQTT 3.1.1 do not know the last.
 
 paho's network loop is driven from the thread that sends, not from one of paho's own. So a thread is
 started in one place of the program only, every callback runs between our own lines, and paho's lock
@@ -10,15 +13,12 @@ flight, and the outbox does that already. While it is connected, the retained to
 `appliance/<client id>/status` says `online`; the last will says `offline`.
 """
 
-import re
-import socket
-import ssl
+import json
+import math
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any
-from urllib.parse import SplitResult, unquote, urlsplit
 
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
@@ -28,9 +28,9 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from appliance.clock import Clock
 from appliance.delivery.envelope import Row
+from appliance.delivery.transports.mqtt_broker import Broker
 from appliance.delivery.transports.transport import (
     ConnectionSettings,
-    InvalidConnection,
     Outcome,
     Refused,
     Unavailable,
@@ -43,49 +43,11 @@ ACKNOWLEDGE_TIMEOUT_S = 10.0
 LOOP_S = 0.25
 CLOSING_LOOPS = 4
 CONTENT_TYPE = "application/cloudevents+json"
-PORTS = {"mqtt": 1883, "mqtts": 8883}
-OPTIONS = ("client_id", "ca_file", "cert_file", "key_file")
 # What a PUBLISH packet has beside topic and payload, at most: lengths, id, properties.
 PACKET_OVERHEAD = 64
 # The one failure that passes with time: the broker has no room now (MQTT 5, 3.4.2.1).
 _QUOTA_EXCEEDED = 0x97
 _UNSPECIFIED = 0x80
-# Room for a host's name, which may have 64 characters, and that of the connection.
-_CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,256}")
-
-
-@dataclass(frozen=True, slots=True)
-class _Broker:
-    """Where the broker is, and who we are to it."""
-
-    host: str
-    port: int
-    client_id: str
-    username: str | None
-    password: str | None
-    tls: ssl.SSLContext | None
-
-    @classmethod
-    def of(cls, settings: ConnectionSettings) -> "_Broker":
-        url = _checked_url(settings)
-        options = _checked_options(settings)
-        client_id = options.get("client_id", f"appliance-{socket.gethostname()}-{settings.name}")
-        if not _CLIENT_ID.fullmatch(client_id):
-            raise InvalidConnection(
-                f"connection {settings.name}: the client id {client_id!r} is not made of letters, "
-                "digits, `.`, `_` and `-` (256 at most); set `client_id`"
-            )
-        return cls(
-            host=url.hostname or "",
-            port=url.port or PORTS[url.scheme],
-            client_id=client_id,
-            username=None if url.username is None else unquote(url.username),
-            password=None if url.password is None else unquote(url.password),
-            tls=_tls(settings.name, options) if url.scheme == "mqtts" else None,
-        )
-
-    def __str__(self) -> str:
-        return f"the broker {self.host}:{self.port}"
 
 
 class MqttTransport:
@@ -93,8 +55,9 @@ class MqttTransport:
 
     def __init__(self, settings: ConnectionSettings, clock: Clock) -> None:
         self._clock = clock
-        self._broker = _Broker.of(settings)
-        self._topic = f"appliance/{self._broker.client_id}/status"
+        self._broker = Broker.of(settings)
+        self._topic = self._broker.availability_topic
+        self._is_v5 = self._broker.version is MQTTProtocolVersion.MQTTv5
         self._client: Client | None = None
         self._acknowledged: SimpleQueue[tuple[int, ReasonCode]] = SimpleQueue()
         self._answers: SimpleQueue[tuple[ReasonCode, Properties | None]] = SimpleQueue()
@@ -109,7 +72,7 @@ class MqttTransport:
         self._answers, self._acknowledged = SimpleQueue(), SimpleQueue()
         client = self._client = self._new_client()
         try:
-            client.connect(self._broker.host, self._broker.port, KEEPALIVE_S, clean_start=True)
+            client.connect(self._broker.host, self._broker.port, KEEPALIVE_S)
         except (OSError, ValueError) as error:
             raise Unavailable(f"{self._broker} does not answer: {error}") from error
         self._await(client, self._answers)
@@ -124,7 +87,7 @@ class MqttTransport:
         self._acknowledged.get()
 
     def send(self, batch: Sequence[Row]) -> Sequence[Outcome]:
-        """Publish, and wait for the PUBACK of each row."""
+        """Publish, and wait for the PUBACK of each row; at QoS 0, until it is written."""
         client = self._client
         if client is None:
             raise Unavailable(f"{self._broker} is not connected")
@@ -161,7 +124,12 @@ class MqttTransport:
         client, self._client = self._client, None
         if client is None:
             return
-        client.disconnect(ReasonCode(PacketTypes.DISCONNECT, "Disconnect with will message"))
+        if self._is_v5:
+            client.disconnect(ReasonCode(PacketTypes.DISCONNECT, "Disconnect with will message"))
+        else:
+            # Who says goodbye in MQTT 3.1.1 takes the will along.
+            client.publish(self._topic, "offline", qos=1, retain=True)
+            client.disconnect()
         for _ in range(CLOSING_LOOPS):
             if not client.want_write() or client.loop(LOOP_S) != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 break
@@ -171,7 +139,9 @@ class MqttTransport:
         client = Client(
             CallbackAPIVersion.VERSION2,
             client_id=broker.client_id,
-            protocol=MQTTProtocolVersion.MQTTv5,
+            protocol=broker.version,
+            # In MQTT 5 it is said at the connection, and is what paho says at the first.
+            clean_session=None if self._is_v5 else True,
             reconnect_on_failure=False,
         )
         client.connect_timeout = CONNECT_TIMEOUT_S
@@ -207,7 +177,7 @@ class MqttTransport:
             if self._clock.monotonic() > deadline:
                 raise Unavailable(
                     f"{self._broker} took the connection but said nothing for "
-                    f"{CONNECT_TIMEOUT_S:g} s; is it an MQTT 5 broker, and does it want TLS?"
+                    f"{CONNECT_TIMEOUT_S:g} s; does it want TLS, or an older MQTT (`version`)?"
                 )
             self._loop(client, LOOP_S)
 
@@ -228,15 +198,29 @@ class MqttTransport:
             raise Refused(
                 f"{self._broker} takes {self._largest} bytes at most, and the event has {size}"
             )
-        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho's own
-        properties.ContentType = CONTENT_TYPE
+        options = json.loads(row.options) if row.options else {}
         try:
-            info = client.publish(row.subject, payload, qos=1, properties=properties)
+            info = client.publish(
+                row.subject,
+                payload,
+                qos=options.get("qos", 1),
+                retain=options.get("retain", False),
+                properties=self._properties(row, options) if self._is_v5 else None,
+            )
         except ValueError as error:
             raise Refused(f"the topic {row.subject!r} cannot be used: {error}") from error
         if info.rc not in (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_AGAIN):
             raise Unavailable(f"{self._broker} is gone: {self._goodbye or info.rc.name}")
         return info.mid
+
+    def _properties(self, row: Row, options: Mapping[str, Any]) -> Properties:
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho's own
+        properties.ContentType = CONTENT_TYPE
+        if options.get("expire_s"):
+            left_s = row.time + options["expire_s"] - self._clock.now()
+            # What has waited for too long already is sent all the same: who reads history wants it.
+            properties.MessageExpiryInterval = max(1, math.ceil(left_s))
+        return properties
 
     def _take_acknowledged(self, in_flight: dict[int, int], outcomes: list[Outcome]) -> bool:
         """Write down what has been acknowledged; whether there was any."""
@@ -253,41 +237,3 @@ class MqttTransport:
         if reason.value == _QUOTA_EXCEEDED:
             return Unavailable(f"{self._broker} has no room now: {reason}")
         return Refused(f"{self._broker} refused it: {reason}")
-
-
-def _checked_url(settings: ConnectionSettings) -> SplitResult:
-    # The address itself may hold a password, and stays out of the messages.
-    try:
-        url = urlsplit(settings.url)
-        usable = url.scheme in PORTS and url.hostname and (url.port or PORTS[url.scheme])
-    except ValueError:
-        usable = False
-    if not usable or url.path.strip("/") or url.query or url.fragment:
-        raise InvalidConnection(
-            f"connection {settings.name}: `url` is not of the form mqtt://user:password@host:1883 "
-            "(or mqtts://, with TLS)"
-        )
-    return url
-
-
-def _checked_options(settings: ConnectionSettings) -> Mapping[str, str]:
-    unknown = set(settings.options) - set(OPTIONS)
-    if unknown:
-        raise InvalidConnection(
-            f"connection {settings.name}: {sorted(unknown)[0]!r} is not an option of mqtt; "
-            f"there are {', '.join(OPTIONS)}"
-        )
-    return settings.options
-
-
-def _tls(name: str, options: Mapping[str, str]) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=options.get("ca_file"))
-        if "cert_file" in options:
-            context.load_cert_chain(options["cert_file"], options.get("key_file"))
-    except (OSError, ValueError) as error:
-        raise InvalidConnection(
-            f"connection {name}: the certificates cannot be read: {error}; see `ca_file`, "
-            "`cert_file` and `key_file`"
-        ) from error
-    return context

@@ -49,3 +49,13 @@ def test_no_frame_is_needed(origin: Origin) -> None:
     sink = MqttSink(MqttManifest(connection="plant", topic="gate"), origin)
     event = sink.run(Moment("gate", 2.0, 1.7e9, "unsynchronised"), {"total": 3})
     assert (event.time, event.clock, event.data) == (1.7e9, "unsynchronised", {"total": 3})
+
+
+def test_how_it_is_sent_goes_with_the_event_where_it_is_not_as_usual(
+    frame_at: FrameAt, origin: Origin
+) -> None:
+    usual = MqttSink(MqttManifest(connection="plant", topic="t"), origin)
+    assert usual.run(frame_at(0.0), {}).options == {}
+    manifest = MqttManifest(connection="plant", topic="t", qos=0, retain=True, expire_s=60)
+    event = MqttSink(manifest, origin).run(frame_at(0.0), {})
+    assert event.options == {"qos": 0, "retain": True, "expire_s": 60.0}
