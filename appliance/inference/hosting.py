@@ -16,9 +16,10 @@ from appliance.inference.lending import (
     LentModel,
     LentSegmenter,
 )
-from appliance.inference.loading import Patience, SharedSession
+from appliance.inference.loading import Patience, SharedSession, Start
 from appliance.inference.reading import LentReader
 from appliance.inference.remote_fallback import Fallback
+from appliance.inference.remote_unseen import UnseenError
 from appliance.inference.resolution import Resolved
 from blocks.host import Gives
 
@@ -54,6 +55,8 @@ class LendingHost(ABC):
     def __init__(self) -> None:
         # So that all steps of one user share what they are lent.
         self._handles: dict[tuple[str, type], LentModel | LentReader] = {}
+        # What starts threads, if there is one.
+        self.start: Start | None = None
 
     @abstractmethod
     def borrow(self, model: str, *, raw: bool = False) -> tuple[Resolved, SharedSession, Patience]:
@@ -119,24 +122,53 @@ class LendingHost(ABC):
         return inspector
 
     def _lent(self, kind: type[M], model: str, *tasks: Task, raw: bool = False) -> M:
-        borrowed = self._checked(model, tasks, raw=raw)
         known = self._handles.get((model, kind))
-        if known is None:
-            known = self._with_fallback(kind(*borrowed), tasks, raw=raw)
-            self._handles[model, kind] = known
+        try:
+            borrowed = self._checked(model, tasks, raw=raw)
+        except UnseenError as error:
+            known = known or self._until_seen(kind, model, tasks, error)
+        else:
+            known = known or self._with_fallback(kind(*borrowed), tasks)
+        self._handles[model, kind] = known
         return cast(M, known)
 
-    def _with_fallback(self, lent: M, tasks: Sequence[Task], *, raw: bool) -> M:
+    def _with_fallback(self, lent: M, tasks: Sequence[Task]) -> M:
         """The model itself, or with the one that takes its place while its server is away."""
         remote = lent.resolved.card.remote
         # One that is used for its outputs, as by a reader, has no such twin.
         if remote is None or not remote.fallback or type(lent) is LentModel:
             return lent
-        here = type(lent)(*self._checked(remote.fallback, tasks, raw=raw))
+        here = self._here(type(lent), remote.fallback, tasks)
+        return cast(M, Fallback(lambda: None if lent.is_offline else lent, here))
+
+    def _until_seen(
+        self, kind: type[M], model: str, tasks: Sequence[Task], error: UnseenError
+    ) -> M:
+        """The one that takes the place of a model of which nothing is known until it is."""
+        unseen, remote = error.unseen, error.unseen.card.remote
+        if remote is None or not remote.fallback or kind is LentModel:
+            raise error
+        here = self._here(kind, remote.fallback, tasks)
+        unseen.users.add(self)
+        lent: M | None = None
+
+        def there() -> M | None:
+            nonlocal lent
+            found = unseen.seen(self.start) if lent is None else None
+            if found is not None and found.family.task not in tasks:
+                unseen.refuse(f"{model} is {_ABOUT[found.family.task]}")
+            elif found is not None:
+                lent = kind(*self._checked(model, tasks))
+            return None if lent is None or lent.is_offline else lent
+
+        return cast(M, Fallback(there, here))
+
+    def _here(self, kind: type[M], model: str, tasks: Sequence[Task]) -> M:
+        """The model that takes the place of one on a server. It does all that blocks ask of it."""
+        here = kind(*self._checked(model, tasks))
         if here.resolved.card.remote is not None:
-            raise ModelError(f"{remote.fallback} is on a server, too: it can take nobody's place")
-        # It does all that blocks ask of either.
-        return cast(M, Fallback(lent, here, lambda: lent.is_offline))
+            raise ModelError(f"{model} is on a server, too: it can take nobody's place")
+        return here
 
     def _checked(
         self, model: str, tasks: Sequence[Task], *, raw: bool = False

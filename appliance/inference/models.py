@@ -15,6 +15,7 @@ from appliance.inference.hosting import LendingHost
 from appliance.inference.lending import LoadedModel
 from appliance.inference.loading import Patience, SharedSession, Start
 from appliance.inference.opening import Opener, resolved_elsewhere
+from appliance.inference.remote_unseen import Unseen
 from appliance.inference.resolution import Resolved
 from appliance.inference.resolution import resolved as resolved_here
 from appliance.inference.session import streams_for
@@ -56,6 +57,7 @@ class Models(LendingHost):
         self._lock = threading.Lock()
         self._resolved: dict[str, Resolved] = {}
         self._sessions: dict[Key, SharedSession] = {}
+        self._unseen: dict[str, Unseen] = {}
         # A daemon that could not be made is not there to give anything back.
         self._users: dict[Key, WeakSet[LendingHost]] = {}
 
@@ -85,7 +87,14 @@ class Models(LendingHost):
                 for key in (_key(resolved, raw=False), _key(resolved, raw=True))
                 if key in self._sessions
             }
-        return {name: shared.status() | {"users": users} for name, (shared, users) in found.items()}
+            waited = {name: unseen for name, unseen in self._unseen.items() if unseen.users}
+        awaited = {
+            name: {"state": unseen.state, "provider": "oip", "late": 0, "users": len(unseen.users)}
+            for name, unseen in waited.items()
+        }
+        return awaited | {
+            name: shared.status() | {"users": users} for name, (shared, users) in found.items()
+        }
 
     def borrowed(
         self, user: LendingHost, model: str, *, raw: bool = False
@@ -119,6 +128,10 @@ class Models(LendingHost):
                     self._tell(key)
                 elif gone:
                     self._forget(key)
+            for name, unseen in list(self._unseen.items()):
+                unseen.users.difference_update(users)
+                if not unseen.users:
+                    del self._unseen[name]
 
     def begin(self, users: "list[LaneHost]") -> None:
         """Load what these use, in the background, as far as it is not loaded."""
@@ -148,7 +161,13 @@ class Models(LendingHost):
     def _resolve(self, card: ModelCard) -> Resolved:
         if card.remote is None:
             return resolved_here(card, self.store)
-        return resolved_elsewhere(card, self.store, self._clock)
+        ask = partial(resolved_elsewhere, card, self.store, self._clock)
+        with self._lock:
+            unseen = self._unseen.setdefault(card.name, Unseen(card, ask, self._clock))
+        found = unseen.resolve()
+        with self._lock:
+            self._unseen.pop(card.name, None)
+        return found
 
 
 class LaneHost(LendingHost):
@@ -158,7 +177,6 @@ class LaneHost(LendingHost):
         super().__init__()
         self._models = models
         self._patience = patience
-        self.start: Start | None = None
 
     def borrow(self, model: str, *, raw: bool = False) -> tuple[Resolved, SharedSession, Patience]:
         """As LendingHost says."""

@@ -20,6 +20,7 @@ from appliance.inference.loading import BYTES, MayPassError, Opened, Start
 from appliance.inference.metadata import Facts
 from appliance.inference.providers import Choice, NotNowError
 from appliance.inference.remote import OfflineError, RemoteSession
+from appliance.inference.remote_unseen import lacking
 from appliance.inference.resolution import Resolved, resolve
 from appliance.inference.session import Session, runtime_version
 from appliance.inference.store import Store
@@ -129,13 +130,14 @@ def resolved_elsewhere(card: ModelCard, store: Store, clock: Clock) -> Resolved:
     try:
         return resolve(card, where, "", session.facts)
     except OfflineError:
-        if card.family is None or card.input.size is None or not card.labels:
+        if card.family is None or card.input.size is None or lacking(card):
             raise
     finally:
         session.close()
     family = family_of(card.family)
     form = card.input.form(family.form(card.input.size))
-    return Resolved(card, where, "", Facts(inputs={}, outputs={}), family, form, card.labels)
+    labels = card.labels or family.labels
+    return Resolved(card, where, "", Facts(inputs={}, outputs={}), family, form, labels)
 
 
 def _loaded(resolved: Resolved, path: Path, choice: Choice, callers: int) -> Session:

@@ -18,14 +18,13 @@ class _Lent(Detector, Classifier, Segmenter, Reader, Embedder, Inspector, Protoc
 class Fallback:
     """A lent model of any kind that is two: for each call, the remote one unless it is offline.
 
-    `is_offline()` says whether to ask the remote one would fail at once. A request that came too
-    late there is not made again here: it would only come later.
+    `remote()` is that one; None, if to ask it would fail at once. A request that came too late
+    there is not made again here: it would only come later.
     """
 
-    def __init__(self, remote: Any, local: Any, is_offline: Callable[[], bool]) -> None:
-        self._remote: _Lent = remote
+    def __init__(self, remote: Callable[[], Any], local: Any) -> None:
+        self._remote: Callable[[], _Lent | None] = remote
         self._local: _Lent = local
-        self._is_offline = is_offline
         self._here = 0
 
     @property
@@ -36,7 +35,7 @@ class Fallback:
     @property
     def labels(self) -> tuple[str, ...]:
         """Names of the classes of the model that the next call would ask."""
-        return (self._local if self._is_offline() else self._remote).labels
+        return (self._remote() or self._local).labels
 
     def detect(self, image: Image, confidence: float | None = None) -> Detections:
         """Boxes at least this sure (by default the model's own bar), in the frame's pixels."""
@@ -71,9 +70,10 @@ class Fallback:
         return self._ask(lambda model: model.inspect(image))
 
     def _ask(self, call: Callable[[_Lent], R]) -> R:
-        if not self._is_offline():
+        remote = self._remote()
+        if remote is not None:
             try:
-                return call(self._remote)
+                return call(remote)
             except OfflineError:
                 pass
         self._here += 1
