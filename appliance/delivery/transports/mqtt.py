@@ -29,6 +29,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from appliance.clock import Clock
 from appliance.delivery.envelope import Row
 from appliance.delivery.transports.mqtt_broker import Broker
+from appliance.delivery.transports.mqtt_discovery import MqttDiscovery
 from appliance.delivery.transports.transport import (
     ConnectionSettings,
     Outcome,
@@ -64,6 +65,9 @@ class MqttTransport:
         self._goodbye = ""
         self._window = WINDOW
         self._largest: int | None = None
+        self._discovery: MqttDiscovery | None = None
+        if self._broker.home_assistant and settings.site is not None:
+            self._discovery = MqttDiscovery(self._broker, settings.site, clock)
 
     def open(self) -> None:
         """Connect, wait for the broker's word, and say that we are online."""
@@ -81,10 +85,14 @@ class MqttTransport:
             raise Unavailable(f"{self._broker} does not let us in: {reason}")
         self._window = min(WINDOW, getattr(properties, "ReceiveMaximum", WINDOW))
         self._largest = getattr(properties, "MaximumPacketSize", None)
-        client.publish(self._topic, "online", qos=1, retain=True)
-        # So that it takes no place in the window. A broker that forbids the topic is no obstacle.
-        self._await(client, self._acknowledged)
-        self._acknowledged.get()
+        self._retain(client, self._topic, b"online")
+        if self._discovery is not None:
+            self._discovery.join(
+                client,
+                lambda: self._loop(client, LOOP_S),
+                lambda answers: self._await(client, answers),
+            )
+            self._tell(client)
 
     def send(self, batch: Sequence[Row]) -> Sequence[Outcome]:
         """Publish, and wait for the PUBACK of each row; at QoS 0, until it is written."""
@@ -96,6 +104,7 @@ class MqttTransport:
         in_flight: dict[int, int] = {}
         progress_at = self._clock.monotonic()
         try:
+            self._tell(client)
             while unsent or in_flight:
                 while unsent and len(in_flight) < self._window:
                     index, row = unsent.popleft()
@@ -112,12 +121,15 @@ class MqttTransport:
             self._take_acknowledged(in_flight, outcomes)
             for index in [*in_flight.values(), *(index for index, _ in unsent)]:
                 outcomes[index] = gone
+        if self._discovery is not None:
+            self._discovery.learn([r for r, o in zip(batch, outcomes, strict=True) if o is None])
         return outcomes
 
     def idle(self) -> None:
         """Answer and send pings."""
         if self._client is not None:
             self._loop(self._client, 0.0)
+            self._tell(self._client)
 
     def close(self) -> None:
         """Leave, and let the broker publish our will: that says `offline` in every case alike."""
@@ -133,6 +145,18 @@ class MqttTransport:
         for _ in range(CLOSING_LOOPS):
             if not client.want_write() or client.loop(LOOP_S) != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 break
+
+    def _tell(self, client: Client) -> None:
+        """Tell Home Assistant what is new; nothing of ours is in flight."""
+        if self._discovery is not None:
+            for topic, payload in self._discovery.messages():
+                self._retain(client, topic, payload)
+
+    def _retain(self, client: Client, topic: str, payload: bytes) -> None:
+        client.publish(topic, payload, qos=1, retain=True)
+        # So that it takes no place in the window. A broker that forbids the topic is no obstacle.
+        self._await(client, self._acknowledged)
+        self._acknowledged.get()
 
     def _new_client(self) -> Client:
         broker = self._broker
@@ -151,6 +175,8 @@ class MqttTransport:
         if broker.tls is not None:
             client.tls_set_context(broker.tls)
         client.will_set(self._topic, "offline", qos=1, retain=True)
+        if self._discovery is not None:
+            self._discovery.attach(client)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         # Nothing but this: it is called under a lock of paho's.

@@ -12,7 +12,10 @@ from paho.mqtt.enums import MQTTProtocolVersion
 from appliance.delivery.transports.transport import ConnectionSettings, InvalidConnection
 
 PORTS = {"mqtt": 1883, "mqtts": 8883}
-OPTIONS = ("client_id", "ca_file", "cert_file", "key_file", "version", "availability_topic")
+OPTIONS = (
+    *("client_id", "ca_file", "cert_file", "key_file"),
+    *("version", "availability_topic", "home_assistant"),
+)
 VERSIONS = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
 # Room for a host's name, which may have 64 characters, and that of the connection.
 _CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,256}")
@@ -33,6 +36,8 @@ class Broker:
     tls: ssl.SSLContext | None
     version: MQTTProtocolVersion
     availability_topic: str
+    # The prefix of Home Assistant's discovery; empty where it is told nothing.
+    home_assistant: str
 
     @classmethod
     def of(cls, settings: ConnectionSettings) -> "Broker":
@@ -54,6 +59,7 @@ class Broker:
             tls=_tls(settings.name, options) if url.scheme == "mqtts" else None,
             version=_version(settings.name, options),
             availability_topic=_availability_topic(settings.name, options, client_id),
+            home_assistant=options.get("home_assistant", ""),
         )
 
     def __str__(self) -> str:

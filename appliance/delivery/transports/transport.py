@@ -1,6 +1,6 @@
 """What the delivery loop asks of the code of an outside system."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -38,6 +38,15 @@ Outcome = Unavailable | Refused | None
 
 
 @dataclass(frozen=True, slots=True)
+class Site:
+    """What a transport may tell of the box: `cameras` says which of them give pictures now."""
+
+    version: str
+    pipelines: tuple[str, ...]
+    cameras: Callable[[], Mapping[str, bool]]
+
+
+@dataclass(frozen=True, slots=True)
 class ConnectionSettings:
     """A configured outside system. `url` and `options` may hold passwords: they are not printed."""
 
@@ -45,6 +54,7 @@ class ConnectionSettings:
     type: str
     url: str = field(default="", repr=False)
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
+    site: Site | None = None
 
 
 class Transport(Protocol):
