@@ -18,6 +18,7 @@ from appliance.inference.families.fitting import Canvases
 from appliance.inference.families.registry import family_of
 from appliance.inference.loading import BYTES, MayPassError, Opened, Start
 from appliance.inference.metadata import Facts
+from appliance.inference.probe import VERSION
 from appliance.inference.providers import Choice, NotNowError
 from appliance.inference.remote import OfflineError, RemoteSession
 from appliance.inference.remote_unseen import lacking
@@ -83,7 +84,7 @@ class Opener:
 
     def _batch(self, resolved: Resolved, session: Session, file: File) -> int:
         model = (file.sha256, resolved.form, session.provider, session.precision)
-        said = repr((*model, runtime_version(), session.streams))
+        said = repr((VERSION, *model, runtime_version(), session.streams))
         key = hashlib.sha256(said.encode()).hexdigest()[:20]
         kept = self._store.probes / f"batch-{key}.json"
         again = partial(session.with_callers, session.streams)

@@ -23,6 +23,8 @@ from appliance.inference.precision import TOLERANCE, difference
 from appliance.inference.sampling import noise, picture, tensor_of
 from appliance.inference.session import Computes, Session, short
 
+# Of what is tried and how: with another number, all is tried again.
+VERSION = 2
 # A few runs beside each other are enough to tell fast from slow: the shortest of each counts.
 MEASURE_S, MOST_ROUNDS = 1.0, 40
 # The stacks of threads, and memory that is only reserved.

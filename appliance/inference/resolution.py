@@ -5,16 +5,30 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from appliance.inference import graph, metadata
 from appliance.inference.catalog import ModelCard, ModelError
 from appliance.inference.families.fitting import Form
 from appliance.inference.families.registry import Family, family_of
 from appliance.inference.metadata import Facts, told
+from appliance.inference.session import runtime_version
 from appliance.inference.store import Store
 
+# Of what is read from a file and how: with another number, all are read again.
+VERSION = 2
+
 log = structlog.get_logger(__name__)
+
+
+class _Known(BaseModel):
+    """What stands in a model file, as a version of this program read it with an onnxruntime."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: int
+    runtime: str
+    facts: Facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +102,12 @@ def known_facts(path: Path, sha256: str, store: Store) -> Facts:
         raise ValueError(f"{path} {why}")
     kept = store.facts / f"{sha256}.json"
     with suppress(OSError, ValidationError):
-        return Facts.model_validate_json(kept.read_bytes())
+        known = _Known.model_validate_json(kept.read_bytes())
+        if (known.version, known.runtime) == (VERSION, runtime_version()):
+            return known.facts
     facts = graph.facts_of(path) or metadata.read(path)
     # Where nothing can be written, it is read again at the next start.
     with suppress(OSError):
-        store.written(kept, facts.model_dump_json())
+        found = _Known(version=VERSION, runtime=runtime_version(), facts=facts)
+        store.written(kept, found.model_dump_json())
     return facts

@@ -1,7 +1,8 @@
 """What is known of providers: found by a child process that tries them, and kept.
 
 A provider may crash the process on a model that another one runs, so a model is first run by a
-child. What was found is kept per model, input, precision, onnxruntime and processor.
+child. What was found is kept per model, input, precision, onnxruntime, processor and version of
+the trial.
 """
 
 import hashlib
@@ -18,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from appliance.inference.children import child, last_words, run_child
 from appliance.inference.precision import processor_flags
-from appliance.inference.probe import Measured, Trial
+from appliance.inference.probe import VERSION, Measured, Trial
 from appliance.inference.session import Computes, runtime_version
 
 PROBE_TIMEOUT_S = 120
@@ -38,6 +39,7 @@ class Verdict(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    version: int
     model: str
     provider: str
     precision: Computes
@@ -57,6 +59,7 @@ class Verdict(BaseModel):
 def blank(trial: Trial, sha256: str) -> Verdict:
     """What is known of a trial of the model with this digest before it was made: nothing."""
     return Verdict(
+        version=VERSION,
         model=sha256,
         provider=trial.provider,
         precision=trial.precision,
@@ -79,8 +82,8 @@ def verdicts(sha256: str, folder: Path) -> list[Verdict]:
     found = []
     for path in sorted(folder.glob("*.json")):
         verdict = _read(path)
-        here = (sha256, runtime_version(), _processor())
-        if verdict and (verdict.model, verdict.runtime, verdict.processor) == here:
+        here = (VERSION, sha256, runtime_version(), _processor())
+        if verdict and (verdict.version, verdict.model, verdict.runtime, verdict.processor) == here:
             found.append(verdict)
     return sorted(found, key=lambda verdict: (verdict.provider, verdict.precision))
 
@@ -158,7 +161,7 @@ def _place(verdict: Verdict, folder: Path) -> Path:
 
 def _key(verdict: Verdict) -> str:
     sizes = ",".join(map(str, verdict.shape))
-    parts = (verdict.model, verdict.provider, verdict.precision, sizes)
+    parts = (str(verdict.version), verdict.model, verdict.provider, verdict.precision, sizes)
     return _short_hash("\n".join((*parts, verdict.runtime, verdict.processor)))
 
 

@@ -1,5 +1,6 @@
 """A card completed by its file."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -56,13 +57,36 @@ def test_a_file_that_is_no_model_is_named(store: Store, tmp_path: Path) -> None:
         resolved(card, store)
 
 
+def kept_otherwise(store: Store, path: Path, **changes: object) -> Facts:
+    """What is known of a file after what was kept of it was changed."""
+    known_facts(path, "ab" * 32, store)
+    kept = store.facts / f"{'ab' * 32}.json"
+    told = json.loads(kept.read_text())
+    told["facts"]["metadata"] = {"kept": "yes"}
+    kept.write_text(json.dumps(told | changes))
+    return known_facts(path, "ab" * 32, store)
+
+
 def test_what_a_file_says_is_kept_by_its_checksum(store: Store, tmp_path: Path) -> None:
     path = tiny.classifier(tmp_path / "pets.onnx")
-    facts = known_facts(path, "ab" * 32, store)
-    kept = store.facts / f"{'ab' * 32}.json"
-    assert Facts.model_validate_json(kept.read_text()) == facts
-    kept.write_text(facts.model_copy(update={"metadata": {"kept": "yes"}}).model_dump_json())
-    assert known_facts(path, "ab" * 32, store).metadata == {"kept": "yes"}
+    found = kept_otherwise(store, path)
+    assert (found.metadata, found.outputs) == ({"kept": "yes"}, {"out": (1, 2)})
+
+
+@pytest.mark.parametrize("other", [{"version": 1}, {"version": 99}, {"runtime": "1.0.0"}])
+def test_what_another_version_kept_is_read_anew(
+    store: Store, tmp_path: Path, other: dict[str, object]
+) -> None:
+    path = tiny.classifier(tmp_path / "pets.onnx")
+    assert kept_otherwise(store, path, **other).metadata == {}
+    assert known_facts(path, "ab" * 32, store).metadata == {}
+
+
+def test_what_the_first_versions_kept_is_read_anew(store: Store, tmp_path: Path) -> None:
+    path = tiny.classifier(tmp_path / "pets.onnx")
+    said = Facts(inputs={"image": (1, 3, 9, 9)}, outputs={"out": (1, 2)})
+    store.written(store.facts / f"{'ab' * 32}.json", said.model_dump_json())
+    assert known_facts(path, "ab" * 32, store).inputs == {"image": (1, 3, 16, 16)}
 
 
 def test_what_was_kept_and_cannot_be_read_is_read_anew(store: Store, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from appliance.inference import trials
-from appliance.inference.probe import Measured, Trial
+from appliance.inference.probe import VERSION, Measured, Trial
 from appliance.inference.session import CPU, OPENVINO
 from appliance.inference.trials import Verdict, find_out, recalled, verdicts
 
@@ -34,6 +34,25 @@ def test_a_child_that_crashes_is_remembered(tmp_path: Path) -> None:
     verdict = find(tmp_path, "os.abort()")
     assert (verdict.ending, verdict.reason) == ("fails", "it crashed (SIGABRT)")
     assert recalled(trial(), SHA256, tmp_path) == verdict
+
+
+def test_what_another_version_found_is_found_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verdict = find(tmp_path, f"print({MEASURED!r})")
+    assert verdicts(SHA256, tmp_path) == [verdict]
+    (kept,) = tmp_path.iterdir()
+    monkeypatch.setattr(trials, "VERSION", VERSION + 1)
+    assert verdicts(SHA256, tmp_path) == []
+    assert recalled(trial(), SHA256, tmp_path) is None
+    # Nor if it lies where this version's would.
+    newer = find(tmp_path, f"print({MEASURED!r})")
+    (ours,) = set(tmp_path.iterdir()) - {kept}
+    assert recalled(trial(), SHA256, tmp_path) == newer
+    ours.write_bytes(kept.read_bytes())
+    assert recalled(trial(), SHA256, tmp_path) is None
+    ours.write_text(newer.model_dump_json(exclude={"version"}))
+    assert recalled(trial(), SHA256, tmp_path) is None
 
 
 def test_a_child_that_fails_says_why_in_its_last_line(tmp_path: Path) -> None:
