@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.inference.catalog import ModelError
-from appliance.inference.front import prepared
+from appliance.inference.front import alone, prepared
 from appliance.inference.providers import Choice, NotNowError, UnusableError, choose_provider
 from appliance.inference.quantization import quantized
 from appliance.inference.resolution import Resolved
@@ -66,11 +66,11 @@ def file_of(resolved: Resolved, store: Store, *, fewer: bool, raw: bool = False)
         if copy is None:
             return None
         path, sha256 = copy.path, copy.sha256
-    if raw:
-        return File(path, sha256, resolved.form.shape, front=False)
-    pixels = prepared(path, sha256, resolved.form, store.root / "prepared")
+    kept = store.root / "prepared"
+    pixels = path if raw else prepared(path, sha256, resolved.form, kept)
     if pixels == path:
-        return File(path, sha256, resolved.form.shape, front=False)
+        numbers = alone(path, sha256, resolved.form, kept)
+        return File(numbers, sha256, resolved.form.shape, front=False)
     width, height = resolved.form.size
     return File(pixels, sha256, (1, height, width, 3), front=True)
 

@@ -2,6 +2,8 @@
 
 Colours in another order, their range, the place of the axes: the runtime does that at no cost that
 could be measured, and is given a quarter of the bytes. Weights are copied as they are, never read.
+Inputs that say how large the image is become constants: the input's own size, so that boxes are in
+its pixels.
 """
 
 import hashlib
@@ -13,7 +15,18 @@ from pathlib import Path
 import structlog
 
 from appliance.inference.families.fitting import Form
-from appliance.inference.graph import FLOAT, FLOAT16, INT64, UINT8, Model, Value, external, opened
+from appliance.inference.graph import (
+    FLOAT,
+    FLOAT16,
+    INT32,
+    INT64,
+    UINT8,
+    Model,
+    Value,
+    external,
+    opened,
+)
+from appliance.inference.metadata import is_size
 from appliance.inference.wire import Field, head, message, read, whole
 
 NAME = "uint8_front"
@@ -37,13 +50,30 @@ def prepared(path: Path, sha256: str, form: Form, folder: Path) -> Path:
     It is kept in `folder`, and compared with its source each time. Where the model can have none,
     or the folder cannot be written, it is `path` itself.
     """
-    said = hashlib.sha256(f"{_VERSION}\n{sha256}\n{form!r}".encode()).hexdigest()
-    target = folder / f"{said[:32]}.onnx"
+    target = _target(sha256, form, folder, "")
     try:
         return target if with_front(path, form, target) else path
     except (ValueError, OSError) as error:
         log.warning("the model is given numbers, not pixels", model=str(path), error=str(error))
         return path
+
+
+def alone(path: Path, sha256: str, form: Form, folder: Path) -> Path:
+    """The copy of a model that takes the image alone, as numbers; `path` if it does so itself.
+
+    It is kept as that of `prepared` is.
+    """
+    target = _target(sha256, form, folder, "numbers")
+    try:
+        return target if without_sizes(path, form, target) else path
+    except (ValueError, OSError) as error:
+        log.warning("the model is left with its inputs", model=str(path), error=str(error))
+        return path
+
+
+def _target(sha256: str, form: Form, folder: Path, kind: str) -> Path:
+    said = hashlib.sha256(f"{_VERSION}{kind}\n{sha256}\n{form!r}".encode()).hexdigest()
+    return folder / f"{said[:32]}.onnx"
 
 
 def with_front(path: Path, form: Form, target: Path) -> bool:
@@ -60,18 +90,61 @@ def with_front(path: Path, form: Form, target: Path) -> bool:
         image = _image(model, form)
         if image is None:
             return False
-        parts = list(_parts(model, image, form))
-        handle = model.graph.handle
-        if not _is_there(target, handle, parts):
-            _write(target, handle, parts)
+        _copy(model, target, list(_graph(model, image, form)))
     return True
+
+
+def without_sizes(path: Path, form: Form, target: Path) -> bool:
+    """Write a copy to `target` that takes the image as `path` does, and nothing else beside it.
+
+    Returns whether there is anything else. Raises as `with_front` does.
+    """
+    with opened(path) as model:
+        if not _sizes(model) or any(external(model.weights)):
+            return False
+        fields = (
+            (field.start, field.end) for field in model.graph.fields() if not _is_gone(field, model)
+        )
+        _copy(model, target, [b"".join(_constants(model, form)), *fields])
+    return True
+
+
+def _copy(model: Model, target: Path, inside: Sequence[Part]) -> None:
+    """All of the file, but with this graph."""
+    parts, handle = list(_parts(model, inside)), model.graph.handle
+    if not _is_there(target, handle, parts):
+        _write(target, handle, parts)
+
+
+def _sizes(model: Model) -> list[Value]:
+    """The inputs that say how large the image is, of those whose numbers can be written."""
+    known = (FLOAT, INT32, INT64)
+    return [v for v in model.inputs if is_size(v.name, v.shape) and v.element in known]
+
+
+def _is_gone(field: Field, model: Model) -> bool:
+    return any(field.start == value.field.start for value in _sizes(model))
+
+
+def _constants(model: Model, form: Form) -> Iterator[bytes]:
+    """What those inputs are given, if boxes are to be in pixels of the input."""
+    width, height = form.size
+    said = {"orig_target_sizes": (width, height), "im_shape": (height, width)}
+    letters = {FLOAT: "f", INT32: "i", INT64: "q"}
+    for value in _sizes(model):
+        numbers = said.get(value.name, (1, 1))
+        content = struct.pack(f"<2{letters[value.element]}", *numbers)
+        tensor = _attribute("value", _TENSOR, _tensor(value.element, (1, 2), content))
+        yield message(1, message(2, value.name), message(4, "Constant"), tensor)
 
 
 def _image(model: Model, form: Form) -> Value | None:
     """The input, if it can be given pixels."""
-    if len(model.inputs) != 1 or model.operators.get("", 1) < _OLDEST_OPERATORS:
+    sizes = _sizes(model)
+    images = [value for value in model.inputs if value not in sizes]
+    if len(images) != 1 or model.operators.get("", 1) < _OLDEST_OPERATORS:
         return None
-    (image,) = model.inputs
+    (image,) = images
     if image.element not in (FLOAT, FLOAT16) or image.shape is None or len(image.shape) != 4:
         return None
     fits = all(
@@ -83,9 +156,7 @@ def _image(model: Model, form: Form) -> Value | None:
     return None if not fits or given_out or any(external(model.weights)) else image
 
 
-def _parts(model: Model, image: Value, form: Form) -> Iterator[Part]:
-    """The copy: all of the file, but with a new input, its nodes, and the new name it goes by."""
-    inside = list(_graph(model, image, form))
+def _parts(model: Model, inside: Sequence[Part]) -> Iterator[Part]:
     for field in model.top:
         if field.number == 7:
             yield head(7, sum(map(_length, inside)))
@@ -95,9 +166,12 @@ def _parts(model: Model, image: Value, form: Form) -> Iterator[Part]:
 
 
 def _graph(model: Model, image: Value, form: Form) -> Iterator[Part]:
+    """The graph with a new input, its nodes, and the new name it goes by."""
     old, new = image.name, f"{NAME}/{image.name}"
-    yield b"".join(_nodes(old, new, form, image.element))
+    yield b"".join([*_constants(model, form), *_nodes(old, new, form, image.element)])
     for field in model.graph.fields():
+        if _is_gone(field, model):
+            continue
         if field.start == image.field.start:
             yield _input(image, form)
         elif field.number == 1:

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.inference.metadata import Facts
+from appliance.inference.metadata import Facts, is_size
 from appliance.inference.wire import EndError, Field, fields
 
-FLOAT, UINT8, INT64, FLOAT16 = 1, 2, 7, 10
+FLOAT, UINT8, INT32, INT64, FLOAT16 = 1, 2, 6, 7, 10
 # What onnxruntime 1.24 loads.
 NEWEST_FORMAT, NEWEST_OPERATORS = 13, 25
 DOMAINS = frozenset(
@@ -291,8 +291,9 @@ def _calls(nodes: Iterable[Field], depth: int = 0) -> Iterator[tuple[str, str]]:
 
 
 def _takes_no_image(model: Model) -> str:
-    images = [v for v in model.inputs if v.shape is None or len(v.shape) == 4]
-    if len(model.inputs) == 1 and images:
+    given = [value for value in model.inputs if not is_size(value.name, value.shape)]
+    images = [v for v in given if v.shape is None or len(v.shape) == 4]
+    if len(given) == 1 and images:
         return ""
     said = ", ".join(f"{v.name} of {len(v.shape or ())} axes" for v in model.inputs) or "nothing"
     return f"takes no single image: its inputs are {said}"

@@ -28,7 +28,9 @@ from appliance.inference.families import (
     nanodet,
     ocr,
     ocr_lines,
+    paddle_detection,
     segmentation,
+    ssd,
     yolox,
 )
 from appliance.inference.families.fitting import Layout
@@ -43,6 +45,11 @@ _TOP = Path(appliance.__file__).parents[1]
 _ERRORS_ONLY = 3
 # Families whose results have no names.
 _NAMELESS = ("embedding", "ocr", "anomaly")
+SIZES = ("orig_target_sizes", "im_shape", "scale_factor")
+"""What exports with their last steps inside take beside the image: how large it was before it was
+resized as (width, height), as RT-DETR and D-FINE call it; how large it is as (height, width), and
+how much it was resized, as PaddleDetection calls them. All are known before: boxes are wanted in
+pixels of the input."""
 Shapes = Mapping[str, tuple[int | str, ...]]
 # What exporters of YOLO call the families.
 _TASKS = {
@@ -52,8 +59,9 @@ _TASKS = {
     "obb": "yolo_oriented",
     "classify": "classification",
 }
-# What a DETR asks of an image at most; an SSD has about 2000 candidates or more.
-_MOST_QUERIES = 1000
+# Families of boxes that the graph finishes, told by their outputs alone.
+_FINISHED = ("tf_detection", "mmdetection", "torchvision_detection", "paddle_detection")
+_YOLO_GRIDS = ((8, 16, 32), (8, 16, 32, 64))
 # Families of one table of candidates.
 _TABLES = ("yolo_masks", "yolo", "yolox", "nanodet", "yolo_pose")
 # Those that give one candidate for each cell of grids.
@@ -84,6 +92,11 @@ class Told(BaseModel):
     layout: Layout = "nchw"
     labels: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+
+
+def is_size(name: str, shape: Sequence[int | str] | None) -> bool:
+    """Whether an input is no image, but how large one is: two numbers under a name in `SIZES`."""
+    return name in SIZES and (shape is None or (len(shape) == 2 and shape[1] in (2, "?")))
 
 
 def read(model: Path, command: Sequence[str] = READ) -> Facts:
@@ -128,6 +141,9 @@ def told(
     Raises:
         ValueError: there is no family of that name.
     """
+    if (images := _images(facts)) > 1:
+        several = f"it takes {images} images at once, where one is given"
+        return Told(unknown=(f"{several}: export it with a batch of 1, or of any size",))
     unknown: list[str] = []
     if not labels:
         labels, unknown = _labels(facts.metadata)
@@ -180,14 +196,17 @@ def _families(
 ) -> tuple[list[str], str]:
     """The families it may be of, and why it is not told of which one it is."""
     shapes, task = facts.outputs, facts.metadata.get("task", "")
+    if task == "detect" and _is_query_table(shapes, labels, size):
+        return ["detr"], ""
     if task in _TASKS:
         why = FAMILIES[_TASKS[task]].mismatch(shapes, labels)
         return ([], f"its metadata says `task` {task}, but {why}") if why else ([_TASKS[task]], "")
     if "character" in facts.metadata:
         why = ocr_lines.recognition_mismatch(shapes, labels)
         return ([], why) if why else (["ocr_lines"], "")
-    if {"labels", "boxes", "scores"} <= set(shapes) and len(shapes["labels"]) == 2:
-        return [], detr.mismatch(shapes, labels)
+    if any(name in ("im_shape", "scale_factor") for name in facts.inputs):
+        why = paddle_detection.mismatch(shapes, labels)
+        return ([], why) if why else (["paddle_detection"], "")
     found = _fitting(shapes, labels, size)
     if "names" in facts.metadata:
         # The exporters of the others write nothing.
@@ -204,6 +223,8 @@ def _families(
 
 def _fitting(shapes: Shapes, labels: int | None, size: tuple[int, int] | None) -> list[str]:
     """The families that outputs of these shapes may be of."""
+    if finished := _finished(shapes, labels, size):
+        return [finished]
     for name in ("centerface", "blazeface", "movenet"):
         if not FAMILIES[name].mismatch(shapes, None):
             return [name] if labels in (None, 1) else []
@@ -222,12 +243,35 @@ def _fitting(shapes: Shapes, labels: int | None, size: tuple[int, int] | None) -
     return maps if labels or ocr.mismatch(shapes) else [*maps, "ocr"]
 
 
+def _finished(shapes: Shapes, labels: int | None, size: tuple[int, int] | None) -> str:
+    """The family of boxes that need no suppression; nothing if there is none."""
+    for name in _FINISHED:
+        if not FAMILIES[name].mismatch(shapes, labels):
+            return name
+    if "bboxes" in shapes and not ssd.mismatch(shapes, labels):
+        return "ssd"
+    ended = detr.is_ended(shapes) and not detr.mismatch(shapes, labels)
+    return "detr" if ended or _is_query_table(shapes, labels, size) else ""
+
+
+def _is_query_table(shapes: Shapes, labels: int | None, size: tuple[int, int] | None) -> bool:
+    """Whether it is one table of queries, boxes and scores, as of Ultralytics' RT-DETR.
+
+    A YOLO in rows has one for each cell of its grids.
+    """
+    if len(shapes) != 1 or labels is None or size is None or detr.mismatch(shapes, labels):
+        return False
+    ((_, count, *_),) = shapes.values()
+    cells = [number(size, strides) for strides in _YOLO_GRIDS]
+    return isinstance(count, int) and count not in [*cells, *(3 * n for n in cells)]
+
+
 def _of_queries(shapes: Shapes, labels: int | None) -> list[str]:
     """Of boxes and scores apart."""
     if set(shapes) == {"boxes", "scores"}:
         # Of DETR, the boxes are the same: only an SSD has a column for the background.
         count = shapes["boxes"][1]
-        many = isinstance(count, int) and count > _MOST_QUERIES
+        many = isinstance(count, int) and count > detr.MOST_QUERIES
         likely = ("ssd",) if many else ("ssd", "detr")
         return [name for name in likely if not FAMILIES[name].mismatch(shapes, labels)]
     # RF-DETR's own export calls the boxes so.
@@ -259,12 +303,19 @@ def _is_table(
     return any(not FAMILIES[name].mismatch(shapes, some) for some in tried)
 
 
+def _images(facts: Facts) -> int:
+    """How many images it takes at once; 1 if as many as it is given."""
+    counts = [s[0] for n, s in facts.inputs.items() if len(s) == 4 and not is_size(n, s)]
+    return max((count for count in counts if isinstance(count, int)), default=1)
+
+
 def _size(facts: Facts, said: tuple[int, int] | None) -> tuple[tuple[int, int] | None, Layout, str]:
     """(width, height) and layout of the input, or why they cannot be told."""
-    if len(facts.inputs) != 1:
+    inputs = {n: shape for n, shape in facts.inputs.items() if not is_size(n, shape)}
+    if len(inputs) != 1:
         names = ", ".join(facts.inputs) or "none"
         return None, "nchw", f"it takes other inputs than one image: {names}"
-    name, shape = next(iter(facts.inputs.items()))
+    name, shape = next(iter(inputs.items()))
     if len(shape) != 4 or 3 not in (shape[1], shape[3]):
         return None, "nchw", f"its input takes no image of three colours: {described(facts.inputs)}"
     layout: Layout = "nchw" if shape[1] == 3 else "nhwc"

@@ -8,6 +8,11 @@ by their 4 columns.
 
 RF-DETR has one column more, the last, which stands for nothing; but the one trained on COCO numbers
 its classes as COCO does: 91 columns for 80 names, with gaps.
+
+Two more exports are of the family `detr`. The authors' own of RT-DETR, D-FINE and DEIM have the
+last step inside, and take `orig_target_sizes` (width, height), which is told as the size of the
+input: `labels` (1, Q), counted from 0, `boxes` (1, Q, 4) as x1, y1, x2, y2 in its pixels, and
+`scores` (1, Q). Ultralytics' of RT-DETR is one table (1, Q, 4 + C): boxes as above, then scores.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from appliance.inference.families import finished
 from appliance.inference.families.classification import logistic
 from appliance.inference.families.fitting import Fitted, Form, Values
 from appliance.inference.families.suppression import MOST_BOXES
@@ -29,6 +35,11 @@ _BOXES = ("pred_boxes", "dets", "boxes", "bboxes")
 # Numbers that COCO gives to none of its 80 classes, and how many columns that makes.
 _COCO_GAPS = (0, 12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
 _COCO = 91
+_ENDED = ("labels", "boxes", "scores")
+# What a DETR asks of an image at most; other tables of boxes and scores have more rows.
+MOST_QUERIES = 1000
+# No box that is to be seen is as small in pixels: these are in parts of the input.
+_PARTS = 1.5
 
 
 def form(size: tuple[int, int]) -> Form:
@@ -39,7 +50,11 @@ def form(size: tuple[int, int]) -> Form:
 def mismatch(shapes: Mapping[str, Shape], labels: int | None) -> str:
     """Why outputs of these shapes are none of this family with so many labels, or nothing."""
     try:
-        columns = shapes[_names(shapes)[1]][2]
+        if is_ended(shapes):
+            _of_one_image(shapes["boxes"])
+            return ""
+        table = _table(shapes)
+        columns = table - 4 if table else shapes[_names(shapes)[1]][2]
     except ValueError as error:
         return str(error)
     if labels is not None and isinstance(columns, int) and columns != labels:
@@ -62,6 +77,14 @@ def decode(
     shapes: Mapping[str, Shape] = {name: values.shape for name, values in outputs.items()}
     if why := mismatch(shapes, len(labels) or None):
         raise ValueError(why)
+    if is_ended(shapes):
+        return _ended(outputs, place, labels, confidence, overlap)
+    if _table(shapes):
+        (table,) = (np.asarray(values[0], np.float32) for values in outputs.values())
+        with np.errstate(divide="ignore", invalid="ignore"):
+            scores = np.clip(table[:, 4:], 0.0, 1.0)
+            logits = np.log(scores) - np.log1p(-scores)
+        return found_in(table[:, :4], logits, place, labels, confidence, overlap)
     boxes, logits = (np.asarray(outputs[name][0], np.float32) for name in _names(shapes))
     return found_in(boxes, logits, place, labels, confidence, overlap)
 
@@ -86,6 +109,47 @@ def found_in(
     found = Candidates(box, sure, classes, nothing, finished=overlap >= 1.0).sound()
     seen, xyxy = found.suppressed(overlap).in_frame(place)
     return seen.detections(xyxy, labels)
+
+
+def is_ended(shapes: Mapping[str, Shape]) -> bool:
+    """Whether outputs of these shapes are labels, boxes and scores, and not logits."""
+    if not set(_ENDED) <= set(shapes):
+        return False
+    return [len(shapes[name]) for name in _ENDED] == [2, 3, 2]
+
+
+def _ended(
+    outputs: Mapping[str, NDArray[Any]],
+    place: Fitted,
+    labels: Sequence[str],
+    confidence: float,
+    overlap: float,
+) -> Detections:
+    classes, xyxy, scores = (outputs[name][0] for name in _ENDED)
+    box = np.asarray(xyxy, np.float32)
+    if box.size and not (box > _PARTS).any():
+        box = box * np.array([*place.size] * 2, np.float32)
+    numbers = finished.numbers(classes)
+    found = finished.Finished(box, scores, numbers)
+    return finished.detections(found, place, labels, confidence, overlap)
+
+
+def _table(shapes: Mapping[str, Shape]) -> int:
+    """The columns of the one table that is boxes and scores; 0 if there is none."""
+    if len(shapes) != 1:
+        return 0
+    (shape,) = shapes.values()
+    if len(shape) != 3 or not isinstance(shape[2], int) or shape[2] <= 4:
+        return 0
+    if isinstance(shape[1], int) and shape[1] > MOST_QUERIES:
+        return 0
+    _of_one_image(shape)
+    return shape[2]
+
+
+def _of_one_image(shape: Shape) -> None:
+    if isinstance(shape[0], int) and shape[0] != 1:
+        raise ValueError(f"it takes {shape[0]} images at once, where one is given")
 
 
 def _logit(confidence: float) -> float:
@@ -145,11 +209,6 @@ def _names(shapes: Mapping[str, Shape]) -> tuple[str, str]:
     Raises:
         ValueError: there are none; a sentence.
     """
-    if {"labels", "boxes", "scores"} <= set(shapes) and len(shapes["labels"]) == 2:
-        raise ValueError(
-            "its outputs are those of an export with the end put into the graph, which also takes "
-            "the size of the image; export it without (the model alone, its logits and boxes)"
-        )
     found = [name for name, shape in shapes.items() if len(shape) == 3]
     named = [name for name in found if name in _BOXES] or [
         name for name in found if shapes[name][2] == 4
@@ -157,9 +216,8 @@ def _names(shapes: Mapping[str, Shape]) -> tuple[str, str]:
     if len(found) == 2 and len(named) == 1 and shapes[named[0]][2] in (4, *_words(shapes)):
         (boxes,) = named
         (logits,) = (name for name in found if name != boxes)
-        images, queries, rows = shapes[boxes][0], shapes[boxes][1], shapes[logits][1]
-        if isinstance(images, int) and images != 1:
-            raise ValueError(f"it takes {images} images at once, where one is given")
+        queries, rows = shapes[boxes][1], shapes[logits][1]
+        _of_one_image(shapes[boxes])
         if isinstance(queries, str) or isinstance(rows, str) or queries == rows:
             return boxes, logits
     raise ValueError(

@@ -163,10 +163,63 @@ def test_labels_that_are_too_few_or_too_many_are_told() -> None:
 def test_an_export_that_takes_the_size_of_the_image_is_told() -> None:
     shapes: Shapes = {"labels": (1, 300), "boxes": (1, 300, 4), "scores": (1, 300)}
     inputs: Shapes = {"images": (1, 3, 640, 640), "orig_target_sizes": (1, 2)}
-    assert told(facts(shapes, inputs), labels=EIGHTY).unknown == (
-        "its outputs are those of an export with the end put into the graph, which also takes the "
-        "size of the image; export it without (the model alone, its logits and boxes)",
-        "it takes other inputs than one image: images, orig_target_sizes",
+    found = told(facts(shapes, inputs), labels=EIGHTY)
+    assert (found.family, found.size, found.unknown) == ("detr", (640, 640), ())
+
+
+FINISHED: list[tuple[Shapes, str]] = [
+    ({"detection_boxes:0": ("n", 100, 4), "detection_classes:0": ("n", 100),
+      "detection_scores:0": ("n", 100), "num_detections:0": ("n",),
+      "raw_detection_boxes:0": ("n", 1917, 4)}, "tf_detection"),
+    ({"TFLite_Detection_PostProcess": (1, 10, 4), "TFLite_Detection_PostProcess:1": (1, 10),
+      "TFLite_Detection_PostProcess:2": (1, 10), "TFLite_Detection_PostProcess:3": (1,)},
+     "tf_detection"),
+    ({"6379": ("n", 4), "6381": ("n",), "6383": ("n",)}, "torchvision_detection"),
+    ({"boxes": ("n", 4), "labels": ("n",), "scores": ("n",), "masks": ("n", 1, 64, 64)},
+     "torchvision_detection"),
+    ({"dets": (1, "n", 5), "labels": (1, "n")}, "mmdetection"),
+    ({"dets": (1, 300, 4), "labels": (1, 300, 81)}, "rf_detr"),
+    ({"bboxes": (1, "n", 4), "labels": (1, "n"), "scores": (1, "n")}, "ssd"),
+    ({"multiclass_nms3_0.tmp_0": ("n", 6), "multiclass_nms3_0.tmp_2": (1,)}, "paddle_detection"),
+    ({"output0": (1, 300, 84)}, "detr"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("shapes", "family"), FINISHED)
+def test_boxes_that_the_graph_finishes_are_told_by_their_outputs(
+    shapes: Shapes, family: str
+) -> None:
+    assert told(facts(shapes), labels=EIGHTY).family == family
+
+
+def test_a_table_of_as_many_rows_as_cells_is_a_yolo_and_none_of_queries() -> None:
+    names = str(dict(enumerate(EIGHTY)))
+    found = told(facts({"output0": (1, 300, 84)}, task="detect", names=names))
+    assert found.family == "detr"
+    # 640 x 384 has 5040 cells, 160 x 160 has 525.
+    assert told(facts({"o": (1, 84, 5040)}, task="detect", names=names)).family == "yolo"
+    small: Shapes = {"images": (1, 3, 160, 160)}
+    assert told(facts({"o": (1, 525, 84)}, small, task="detect", names=names)).family == "yolo"
+
+
+def test_paddles_models_are_told_by_what_they_take() -> None:
+    inputs: Shapes = {
+        "im_shape": ("n", 2),
+        "image": ("n", 3, 640, 640),
+        "scale_factor": ("n", 2),
+    }
+    shapes: Shapes = {"reshape2_83.tmp_0": ("a", 6), "tile_3.tmp_0": ("n",)}
+    found = told(facts(shapes, inputs), labels=EIGHTY)
+    assert (found.family, found.size, found.unknown) == ("paddle_detection", (640, 640), ())
+    (why,) = told(facts({"boxes": (1, 8, 7)}, inputs), labels=EIGHTY).unknown
+    assert why.startswith("PaddleDetection's models have the outputs boxes (N, 6)")
+
+
+def test_a_model_of_several_images_at_once_is_refused_in_one_sentence() -> None:
+    four: Shapes = {"images": (4, 3, 640, 640)}
+    assert told(facts({"output0": (4, 84, 8400)}, four), labels=EIGHTY).unknown == (
+        "it takes 4 images at once, where one is given: export it with a batch of 1, or of any "
+        "size",
     )
 
 
@@ -197,9 +250,9 @@ def test_of_an_input_of_any_size_the_metadata_says_it(sides: str, size: tuple[in
 
 
 def test_inputs_that_are_no_image_are_told() -> None:
-    two: dict[str, tuple[int | str, ...]] = {"images": (1, 3, 8, 8), "orig_target_sizes": (1, 2)}
+    two: dict[str, tuple[int | str, ...]] = {"images": (1, 3, 8, 8), "sizes": (1, 2)}
     assert told(facts({"x": (1, 2)}, two, **TWO)).unknown == (
-        "it takes other inputs than one image: images, orig_target_sizes",
+        "it takes other inputs than one image: images, sizes",
     )
     assert told(facts({"x": (1, 2)}, {"x": (1, 16000)}, **TWO)).unknown == (
         "its input takes no image of three colours: x (1 x 16000)",

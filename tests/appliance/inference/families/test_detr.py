@@ -132,6 +132,8 @@ def test_shapes_that_are_none_are_told() -> None:
     assert "91 columns of scores, where 8 labels and one for nothing make 9" in why
 
 
-def test_an_export_that_takes_the_size_of_the_image_is_told() -> None:
+def test_an_export_with_the_last_step_inside_is_one_too() -> None:
     shapes = {"labels": (1, 300), "boxes": (1, 300, 4), "scores": (1, 300)}
-    assert "export it without (the model alone, its logits and boxes)" in mismatch(shapes, 80)
+    assert mismatch(shapes, 80) == ""
+    many = {"labels": (2, 300), "boxes": (2, 300, 4), "scores": (2, 300)}
+    assert mismatch(many, 80) == "it takes 2 images at once, where one is given"
