@@ -106,9 +106,9 @@ class Opener:
 
 
 def server_session(
-    card: ModelCard, store: Store, clock: Clock, start: Start | None = None
+    card: ModelCard, store: Store, clock: Clock, start: Start | None = None, *, tells: bool = True
 ) -> RemoteSession:
-    """The model of a card that says on which server it runs.
+    """The model of a card that says on which server it runs. It `tells` the log of failures.
 
     Raises:
         ModelError: the card cannot be used.
@@ -116,7 +116,7 @@ def server_session(
     if card.remote is None:
         raise ModelError(f"{card.name} runs on no server")
     kept = store.root / "remote" / f"{card.name}.json"
-    return RemoteSession(card.name, card.remote, clock, start, kept)
+    return RemoteSession(card.name, card.remote, clock, start, kept, tells=tells)
 
 
 def resolved_elsewhere(card: ModelCard, store: Store, clock: Clock) -> Resolved:
@@ -126,7 +126,7 @@ def resolved_elsewhere(card: ModelCard, store: Store, clock: Clock) -> Resolved:
         OfflineError: the server cannot be asked, and the card does not say all.
         ModelError: the card does not fit what the server says.
     """
-    session = server_session(card, store, clock)
+    session = server_session(card, store, clock, tells=False)
     where = Path(card.remote.address.shown if card.remote is not None else "")
     try:
         return resolve(card, where, "", session.facts)

@@ -46,6 +46,7 @@ class RemoteSession:
     `name` is what the model is called here. `start` runs a loop on a thread: with it, a server that
     failed is asked again in the background, and without it by the next request that is due. `kept`
     is a file that remembers what the model takes and gives, for starts while the server is away.
+    It `tells` the log of failures, unless who made it does.
 
     Raises:
         ModelError: the file of certificates cannot be read.
@@ -60,12 +61,15 @@ class RemoteSession:
         clock: Clock,
         start: Start | None = None,
         kept: Path | None = None,
+        *,
+        tells: bool = True,
     ) -> None:
         self.remote = remote
         self._name = name
         self._clock = clock
         self._start = start
         self._kept = kept
+        self._tells = tells
         self._redaction = Redaction(remote.hidden)
         self._where = f"{name}: the model {remote.model!r} on {remote.address.shown}"
         try:
@@ -277,7 +281,7 @@ class RemoteSession:
     def _failed(self, reason: str) -> None:
         reason = self._redaction.text(reason)
         # One that is ready and fails with each request is told of once.
-        if reason != self._told_of:
+        if self._tells and reason != self._told_of:
             log.warning("model server is offline", model=self._name, reason=reason)
             self._told_of = reason
         self._circuit.failed(reason)

@@ -112,6 +112,7 @@ class Unseen:
                 self._note(reason)
             else:
                 self._circuit.passed()
+            if not reason and self._circuit.failures:
                 log.info("model server is seen", model=self.card.name)
 
     def _note(self, reason: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import structlog
 
 from appliance.engine.testing import ManualClock, image
 from appliance.inference.catalog import ModelCard, ModelError
@@ -133,6 +134,22 @@ def _while_loading(site: Site, lent: Any) -> str:
     site.run("model:far")
     thread.join(20.0)
     return found[0]
+
+
+def test_the_log_tells_once_that_it_is_away_and_once_that_it_is_there(
+    site_of: Sites, oip: OipServer
+) -> None:
+    with structlog.testing.capture_logs() as told:
+        site = site_of(far(oip, "pets"))
+        lent = site.lending.host().classifier("far")
+        for pause_s in (0.5, 1.0, 2.0):
+            site.clock.advance(pause_s)
+            lent.classify(image())
+        oip.fault = ""
+        site.clock.advance(4.0)
+        lent.classify(image())
+    said = [one["event"] for one in told if "server" in one["event"]]
+    assert said == ["model server is not used", "model server is seen"]
 
 
 def test_without_threads_it_is_asked_by_the_call_that_is_due(
