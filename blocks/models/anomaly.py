@@ -45,6 +45,9 @@ class Inspected(NamedTuple):
 class Inspect:
     """Compares an image with the good pictures that a model was fitted to.
 
+    Each image is judged by itself. Of many in a row that show the same, `cooldown_s` of an event
+    makes one event.
+
     Raises:
         LookupError: there is no such model, or it was not fitted.
     """
@@ -59,6 +62,7 @@ class Inspect:
           type: event@1
           connection: local
           when: steps.lid.anomalous
+          cooldown_s: 2
           data: {score: $steps.lid.score}
     """
 

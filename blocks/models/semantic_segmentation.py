@@ -1,11 +1,11 @@
 """What each place of an image shows."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import cv2
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from blocks.block import ModelName, block
 from blocks.data import Detections, Image
@@ -43,6 +43,12 @@ class SemanticSegmentationManifest(RegionManifest):
         le=1,
         description="Leave out regions smaller than this part of the frame.",
     )
+
+    @model_validator(mode="after")
+    def _regions_are_wanted(self) -> Self:
+        if "min_area" in self.model_fields_set and not self.regions:
+            raise ValueError("min_area does nothing without `regions: true`")
+        return self
 
 
 class Segmented(NamedTuple):

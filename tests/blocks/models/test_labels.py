@@ -22,6 +22,18 @@ def test_a_label_that_is_nearly_right_is_named() -> None:
         known_labels("yard", ["cat"], KNOWN)
 
 
+def test_a_label_in_another_case_is_named_as_the_model_has_it() -> None:
+    with pytest.raises(ValueError, match=r"no label 'PERSON' \(did you mean 'Person'\?\)"):
+        known_labels("yard", ["PERSON"], ("Person", "Car"))
+
+
+def test_of_long_labels_only_some_are_named() -> None:
+    long = [f"a label with many words in it, number {i}" for i in range(1000)]
+    with pytest.raises(ValueError, match=r"number 4 and 995 more\)") as refusal:
+        known_labels("yard", ["zebra"], long)
+    assert len(str(refusal.value)) < 300
+
+
 def test_of_few_labels_all_are_named_and_of_many_the_first() -> None:
     with pytest.raises(ValueError, match=r"\(it knows person, car, dog\)"):
         known_labels("yard", ["zebra"], KNOWN)

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from appliance.engine.testing import make
 from blocks.data import Image
@@ -56,3 +57,8 @@ def test_in_a_crop_that_shows_nothing_of_the_region_no_class_takes_anything() ->
     assert (found.share, found.label, len(found.detections)) == (0.0, None, 0)
     assert found.shares == {"material": 0.0, "belt": 0.0}
     assert host.model.asked == []
+
+
+def test_a_size_of_regions_without_regions_is_refused() -> None:
+    with pytest.raises(ValidationError, match="min_area does nothing without `regions: true`"):
+        look(min_area=0.1)
