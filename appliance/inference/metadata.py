@@ -22,7 +22,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 import appliance
 from appliance.inference.families import (
-    classification,
     detr,
     embedding,
     nanodet,
@@ -31,6 +30,7 @@ from appliance.inference.families import (
     paddle_detection,
     segmentation,
     ssd,
+    yolo,
     yolox,
 )
 from appliance.inference.families.fitting import Layout
@@ -225,15 +225,20 @@ def _fitting(shapes: Shapes, labels: int | None, size: tuple[int, int] | None) -
     """The families that outputs of these shapes may be of."""
     if finished := _finished(shapes, labels, size):
         return [finished]
+    if "flat_predictions" in "".join(shapes) and not yolo.mismatch(shapes, labels):
+        return ["yolo"]
     for name in ("centerface", "blazeface", "movenet"):
         if not FAMILIES[name].mismatch(shapes, None):
             return [name] if labels in (None, 1) else []
     if all(length(shape) is not None for shape in shapes.values()) and shapes:
         # A row of numbers is of a classifier where it has one for each label.
         if labels is not None:
-            return [] if classification.mismatch(shapes, labels) else ["classification"]
+            likely = [name for name in ("classification", "yolo") if _fits(name, shapes, labels)]
+            return likely[:1]
         single = [] if embedding.mismatch(shapes) else ["embedding"]
         return ["classification", *single]
+    if {"pred_boxes", "pred_scores", "pred_classes"} <= set(shapes):
+        return [] if yolo.mismatch(shapes, labels) else ["yolo"]
     tables = [shape for shape in shapes.values() if len(shape) == 3]
     if len(tables) == 2:
         return _of_queries(shapes, labels)
@@ -252,6 +257,10 @@ def _finished(shapes: Shapes, labels: int | None, size: tuple[int, int] | None) 
         return "ssd"
     ended = detr.is_ended(shapes) and not detr.mismatch(shapes, labels)
     return "detr" if ended or _is_query_table(shapes, labels, size) else ""
+
+
+def _fits(name: str, shapes: Shapes, labels: int | None) -> bool:
+    return not FAMILIES[name].mismatch(shapes, labels)
 
 
 def _is_query_table(shapes: Shapes, labels: int | None, size: tuple[int, int] | None) -> bool:
@@ -274,6 +283,9 @@ def _of_queries(shapes: Shapes, labels: int | None) -> list[str]:
         many = isinstance(count, int) and count > detr.MOST_QUERIES
         likely = ("ssd",) if many else ("ssd", "detr")
         return [name for name in likely if not FAMILIES[name].mismatch(shapes, labels)]
+    counts = [shape[1] for shape in shapes.values() if isinstance(shape[1], int)]
+    if counts and min(counts) > detr.MOST_QUERIES:
+        return ["yolo"] if _fits("yolo", shapes, labels) else []
     # RF-DETR's own export calls the boxes so.
     likely = ("rf_detr",) if "dets" in shapes else ("detr", "rf_detr")
     return [name for name in likely if not FAMILIES[name].mismatch(shapes, labels)][:1]

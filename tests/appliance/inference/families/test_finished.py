@@ -91,11 +91,11 @@ class Net:
     def gives(self, name: str, values: NDArray[Any] | str, shape: tuple[int | str, ...]) -> None:
         source = values if isinstance(values, str) else self.constant(values)
         self.add("Identity", source, to=name)
-        whole = not isinstance(values, str) and values.dtype == np.int64
-        element = TensorProto.INT64 if whole else TensorProto.FLOAT
+        kind = np.dtype(np.float32) if isinstance(values, str) else values.dtype
+        element = helper.np_dtype_to_tensor_dtype(kind)
         self.outputs.append(helper.make_tensor_value_info(name, element, shape))
 
-    def found(self, folder: Path, labels: tuple[str, ...] = LABELS) -> tuple[str, Detections]:
+    def found(self, folder: Path, overlap: float | None = None) -> tuple[str, Detections]:
         """The family that is told, and what the daemon would find in the frame."""
         graphs = helper.make_graph(self.nodes, "net", self.inputs, self.outputs, self.constants)
         model = helper.make_model(graphs, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
@@ -103,29 +103,38 @@ class Net:
         path = folder / "net.onnx"
         onnx.save(model, path)
         assert graph.problems(path) == ""
-        about = {"name": "net", "file": path, "labels": labels, "input": {"size": (WIDE, HIGH)}}
+        about = {"name": "net", "file": path, "labels": LABELS, "input": {"size": (WIDE, HIGH)}}
         card, facts = ModelCard.model_validate(about), facts_of(path)
         resolved = resolve(card, path, digest(path), graph.facts_of(path) or facts)
         assert resolve(card, path, resolved.sha256, facts).family == resolved.family
         results = []
-        for raw in (True, False):
+        half = self.inputs[0].type.tensor_type.elem_type == TensorProto.FLOAT16
+        # Numbers are given in single precision only.
+        for raw in (False,) if half else (True, False):
             file = file_of(resolved, Store(folder), fewer=False, raw=raw)
             assert file is not None
             session = Session(file.path, CPU)
             drawn = file.front or session.input_type == "tensor(uint8)"
             tensor, place = (pixels if drawn else fit)(FRAME, resolved.form)
             outputs = session.run(tensor)
-            results.append(resolved.family.decode(outputs, place, resolved.labels, BAR))
-        assert results[0].xyxy.tolist() == results[1].xyxy.tolist()
-        return resolved.family.name, results[1]
+            more = {} if overlap is None else {"overlap": overlap}
+            decode = resolved.family.decode
+            results.append(decode(outputs, place, resolved.labels, BAR, **more))
+        assert results[0].xyxy.tolist() == results[-1].xyxy.tolist()
+        return resolved.family.name, results[-1]
 
 
-def same(found: Detections, wanted: list[tuple[list[float], float, int]]) -> None:
-    assert len(wanted) > 4
+def same(
+    found: Detections,
+    wanted: list[tuple[list[float], float, int]],
+    least: int = 4,
+    loose: float = 1e-5,
+) -> None:
+    assert len(wanted) > least
     assert found.class_id.tolist() == [place for _, _, place in wanted]
     assert found.label.tolist() == [LABELS[place] for _, _, place in wanted]
-    np.testing.assert_allclose(found.confidence, [score for _, score, _ in wanted], rtol=1e-6)
-    np.testing.assert_allclose(found.xyxy, [box for box, _, _ in wanted], rtol=1e-4, atol=2e-3)
+    np.testing.assert_allclose(found.confidence, [score for _, score, _ in wanted], rtol=loose)
+    np.testing.assert_allclose(found.xyxy, [box for box, _, _ in wanted], atol=200 * loose)
 
 
 @pytest.mark.parametrize("first", [1, "n"])
@@ -263,6 +272,79 @@ def test_mmdetections_boxes_lie_in_the_corner_of_the_input(given: Given, tmp_pat
         if y2 > y1:
             wanted.append(([x1 * WIDE / low, y1, x2 * WIDE / low, y2], score, place))
     same(found, wanted)
+
+
+@pytest.mark.parametrize("name", ["output", "graph2_flat_predictions"])
+@pytest.mark.parametrize("count", [COUNT, 1])
+def test_rows_of_a_yolo_begin_with_the_number_of_the_image(
+    given: Given, name: str, count: int, tmp_path: Path
+) -> None:
+    net = Net("images")
+    boxes = given.corners * np.array([WIDE, HIGH] * 2, np.float32)
+    places = given.places.astype(np.float32)
+    last = (places, given.scores) if name == "output" else (given.scores, places)
+    rows = np.column_stack([np.zeros(COUNT), boxes, *last]).astype(np.float32)
+    surest = rows[np.argsort(-given.scores)[:count]]
+    # Of unknown length, as exports have it: the rows that are not empty.
+    kept = net.add("NonZero", net.constant(np.ones(count, np.float32)))
+    flat = net.add("Squeeze", kept, net.constant(np.array([0])))
+    net.gives(name, net.add("Gather", net.constant(surest), flat, axis=0), ("n", 7))
+    family, found = net.found(tmp_path)
+    assert family == "yolo"
+    wanted = [letterboxed(one) for one in given.expected()[:count]]
+    assert len(found) == len([one for one in wanted if one is not None])
+    same(found, [one for one in wanted if one is not None], least=0)
+
+
+@pytest.mark.parametrize("element", [np.float32, np.float16])
+def test_a_yolo_nas_has_boxes_and_scores_apart(
+    given: Given, element: type[np.floating[Any]], tmp_path: Path
+) -> None:
+    net = Net("images")
+    # As many as it has cells, of which few are sure of anything.
+    count = 1200
+    boxes = np.zeros((1, count, 4), element)
+    boxes[0, :COUNT] = given.corners * np.array([WIDE, HIGH] * 2, np.float32)
+    scores = np.zeros((1, count, len(LABELS)), element)
+    scores[0, np.arange(COUNT), given.places] = given.scores
+    net.gives("904", boxes, (1, count, 4))
+    net.gives("913", scores, (1, count, len(LABELS)))
+    family, found = net.found(tmp_path, overlap=1.0)
+    assert family == "yolo"
+    wanted = [letterboxed(one) for one in given.expected()]
+    loose = 3e-3 if element is np.float16 else 1e-5
+    same(found, [one for one in wanted if one is not None], least=3, loose=loose)
+
+
+@pytest.mark.parametrize("element", [TensorProto.FLOAT16, TensorProto.FLOAT])
+@pytest.mark.parametrize("last", [False, True])
+def test_an_export_of_a_yolo_may_take_half_precision_and_colours_last(
+    given: Given, element: int, tmp_path: Path, *, last: bool
+) -> None:
+    half = element == TensorProto.FLOAT16
+    shape = (1, HIGH, WIDE, 3) if last else ("n", 3, "h", "w")
+    net = Net("images", element)
+    net.takes("images", element, shape)
+    first, end = given.corners[:, :2], given.corners[:, 2:]
+    table = np.zeros((1, 4 + len(LABELS), 315), np.float16 if half else np.float32)
+    middle = np.concatenate([(first + end) / 2, end - first], axis=1)
+    table[0, :4, :COUNT] = (middle * np.array([WIDE, HIGH] * 2)).T
+    table[0, 4 + given.places, np.arange(COUNT)] = given.scores
+    net.gives("output0", table, (1, 4 + len(LABELS), 315))
+    family, found = net.found(tmp_path, overlap=1.0)
+    assert family == "yolo"
+    wanted = [letterboxed(one) for one in given.expected()]
+    same(found, [one for one in wanted if one is not None], least=3, loose=3e-3 if half else 1e-5)
+
+
+def letterboxed(
+    one: tuple[list[float], float, int],
+) -> tuple[list[float], float, int] | None:
+    """What was stretched over the input, where 400 x 200 lies in 160 x 96 with 8 rows above."""
+    (x1, y1, x2, y2), score, place = one
+    y1, y2 = ((y / FRAME.height * HIGH - 8) / 0.4 for y in (y1, y2))
+    y1, y2 = (min(max(y, 0), FRAME.height) for y in (y1, y2))
+    return ([x1, y1, x2, y2], score, place) if y2 > y1 else None
 
 
 COCO = ("person", *(f"thing {number}" for number in range(78)), "toothbrush")

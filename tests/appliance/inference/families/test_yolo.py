@@ -284,7 +284,7 @@ def test_other_outputs_are_named_in_a_sentence(
 
 def test_outputs_of_another_family_are_named() -> None:
     assert "is for masks" in mismatch({"a": (1, 116, 8400), "b": (1, 32, 160, 160)}, 80)
-    assert "one output of three axes" in mismatch({"a": (1, 9, 4), "b": (1, 9, 3)}, 2)
+    assert "one output of three axes" in mismatch({"a": (1, 9, 4), "b": (1, 8, 3)}, 2)
     assert "no outputs" in mismatch({}, 2)
 
 
