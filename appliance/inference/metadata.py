@@ -286,6 +286,8 @@ def _of_queries(shapes: Shapes, labels: int | None) -> list[str]:
     counts = [shape[1] for shape in shapes.values() if isinstance(shape[1], int)]
     if counts and min(counts) > detr.MOST_QUERIES:
         return ["yolo"] if _fits("yolo", shapes, labels) else []
+    if "dets" in shapes and _fits("rf_detr_masks", shapes, labels):
+        return ["rf_detr_masks"]
     # RF-DETR's own export calls the boxes so.
     likely = ("rf_detr",) if "dets" in shapes else ("detr", "rf_detr")
     return [name for name in likely if not FAMILIES[name].mismatch(shapes, labels)][:1]

@@ -98,6 +98,14 @@ def found_in(
     overlap: float,
 ) -> Detections:
     """What boxes (Q, 4) and logits (Q, C) say; labels are those of the columns."""
+    seen, xyxy = seen_in(boxes, logits, place, confidence, overlap)
+    return seen.detections(xyxy, labels)
+
+
+def seen_in(
+    boxes: Values, logits: Values, place: Fitted, confidence: float, overlap: float
+) -> tuple[Candidates, Values]:
+    """The same, and their corners in the frame; the one further number is that of the query."""
     rows, classes = np.divmod(np.flatnonzero(logits >= _logit(confidence)), logits.shape[1])
     sure = logistic(logits[rows, classes])
     order = np.argsort(-sure, kind="stable")[:MOST_BOXES]
@@ -105,10 +113,9 @@ def found_in(
     # What is out of all bounds is left out next.
     with np.errstate(over="ignore", invalid="ignore"):
         box = boxes[rows] * np.array([*place.size] * 2, np.float32)
-    nothing = np.zeros((len(rows), 0), np.float32)
-    found = Candidates(box, sure, classes, nothing, finished=overlap >= 1.0).sound()
-    seen, xyxy = found.suppressed(overlap).in_frame(place)
-    return seen.detections(xyxy, labels)
+    queries = rows[:, None].astype(np.float32)
+    found = Candidates(box, sure, classes, queries, finished=overlap >= 1.0).sound()
+    return found.suppressed(overlap).in_frame(place)
 
 
 def is_ended(shapes: Mapping[str, Shape]) -> bool:
@@ -192,6 +199,12 @@ def rf_decode(
     Raises:
         ValueError: the outputs are none of this family with these labels; a sentence.
     """
+    boxes, logits = rf_queries(outputs, labels)
+    return found_in(boxes, logits, place, labels, confidence, overlap)
+
+
+def rf_queries(outputs: Mapping[str, NDArray[Any]], labels: Sequence[str]) -> tuple[Values, Values]:
+    """Boxes (Q, 4) and logits (Q, labels) of an RF-DETR. Raises as `rf_decode` does."""
     shapes: Mapping[str, Shape] = {name: values.shape for name, values in outputs.items()}
     if why := rf_mismatch(shapes, len(labels) or None):
         raise ValueError(why)
@@ -200,7 +213,7 @@ def rf_decode(
         logits = logits[:, :-1]
     elif logits.shape[1] == _COCO and len(labels) == _COCO - len(_COCO_GAPS):
         logits = np.delete(logits, _COCO_GAPS, axis=1)
-    return found_in(boxes, logits, place, labels, confidence, overlap)
+    return boxes, logits
 
 
 def _names(shapes: Mapping[str, Shape]) -> tuple[str, str]:

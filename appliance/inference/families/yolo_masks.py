@@ -72,7 +72,7 @@ def decode(
     seen, xyxy = seen.rows(np.arange(len(xyxy))[:most]), xyxy[:most]
     mask = np.zeros((len(xyxy), height, width), np.bool_)
     for one, box, weights in zip(mask, xyxy, seen.further, strict=True):
-        _draw(one, box, weights, np.asarray(prototypes[0], np.float32), place)
+        draw(one, box, weights, np.asarray(prototypes[0], np.float32), place)
     return replace(seen.detections(xyxy, labels), mask=mask)
 
 
@@ -114,7 +114,7 @@ class _Span:
         return cls(start, stop, first, min(max(last, first + 1), cells), step, at - first)
 
 
-def _draw(
+def draw(
     mask: NDArray[np.bool_], box: Values, weights: Values, prototypes: Values, place: Fitted
 ) -> None:
     """Set the pixels of a mask (height, width) whose middles are in the box and in the find."""

@@ -179,6 +179,7 @@ FINISHED: list[tuple[Shapes, str]] = [
      "torchvision_detection"),
     ({"dets": (1, "n", 5), "labels": (1, "n")}, "mmdetection"),
     ({"dets": (1, 300, 4), "labels": (1, 300, 81)}, "rf_detr"),
+    ({"dets": (1, 200, 4), "labels": (1, 200, 91), "masks": (1, 200, 108, 108)}, "rf_detr_masks"),
     ({"bboxes": (1, "n", 4), "labels": (1, "n"), "scores": (1, "n")}, "ssd"),
     ({"multiclass_nms3_0.tmp_0": ("n", 6), "multiclass_nms3_0.tmp_2": (1,)}, "paddle_detection"),
     ({"output0": (1, 300, 84)}, "detr"),

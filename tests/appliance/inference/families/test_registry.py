@@ -44,6 +44,7 @@ DETECTORS: dict[str, dict[str, tuple[int, ...]]] = {
     "yolox": {"o": (1, 336, 8)},
     "nanodet": {"o": (1, 340, 35)},
     "detr": {"logits": (1, 30, 3), "pred_boxes": (1, 30, 4)},
+    "rf_detr_masks": {"labels": (1, 30, 4), "dets": (1, 30, 4), "masks": (1, 30, 16, 16)},
     "rf_detr": {"labels": (1, 30, 4), "dets": (1, 30, 4)},
     "tf_detection": {
         "detection_boxes": (1, 30, 4),
