@@ -62,7 +62,7 @@ class Family:
 def _families() -> dict[str, Family]:
     rows: list[tuple[str, Task, str, Any]] = [
         ("ssd", "boxes", "SSD with boxes decoded in the graph", ssd),
-        ("yolo", "boxes", "YOLOv5, v8, v9, v10, v11, v12, with and without suppression", yolo),
+        ("yolo", "boxes", "YOLOv5 to v12, with and without suppression, YOLO-NAS", yolo),
         ("yolox", "boxes", "YOLOX, with boxes decoded in the graph or not", yolox),
         ("nanodet", "boxes", "NanoDet and NanoDet-Plus", nanodet),
         ("detr", "boxes", "RT-DETR, D-FINE, DEIM, with the last step inside or not", detr),
