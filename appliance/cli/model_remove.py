@@ -22,7 +22,10 @@ from appliance.sources import SettingsError
 def model_remove(
     names: Sequence[str], config: Path | None, state_dir: Path | None, *, force: bool
 ) -> None:
-    """Take models or clips off this machine; what was added is forgotten, too."""
+    """Take models or clips off this machine, with all that was made of them.
+
+    What was added is forgotten, too.
+    """
     with sentences():
         there = entries(config, state_dir)
         found = [there.find(name) for name in names]
@@ -56,18 +59,18 @@ def _refuse_used(names: Sequence[str], there: Entries) -> None:
 
 def _removed(entry: Entry, there: Entries) -> str:
     store, name = there.store, entry.name
-    others = [
-        other.name
-        for other in there.all.values()
-        if other.sha256 == entry.sha256 and other.name != name
-    ]
+    rest = [other for other in there.all.values() if other.name != name]
+    others = [other.name for other in rest if other.sha256 == entry.sha256]
+    was_fitted = (store.banks / f"{name}.npz").exists()
     was_added = there.where(name) == ADDED and forget(store, name)
     try:
-        was_there = store.remove(entry) if not others else False
+        kept = {other.sha256 for other in rest}
+        was_there = store.remove(entry, kept) if not others else False
     except OSError as error:
         raise ModelError(f"{name}: cannot be removed: {error}") from None
     if others:
         return f"{name} is forgotten; its file stays, for {', '.join(others)}"
     if was_there or was_added:
-        return f"{name} is removed"
+        fitted = ", with what it was fitted to" if was_fitted and was_there else ""
+        return f"{name} is removed{fitted}"
     return f"{name} was not on this machine"

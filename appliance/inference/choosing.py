@@ -66,7 +66,7 @@ def file_of(resolved: Resolved, store: Store, *, fewer: bool, raw: bool = False)
         if copy is None:
             return None
         path, sha256 = copy.path, copy.sha256
-    kept = store.root / "prepared"
+    kept = store.prepared
     pixels = path if raw else prepared(path, sha256, resolved.form, kept)
     if pixels == path:
         numbers = alone(path, sha256, resolved.form, kept)

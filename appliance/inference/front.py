@@ -32,6 +32,8 @@ from appliance.inference.wire import Field, head, message, read, whole
 NAME = "uint8_front"
 # What is made in the graph. With another number, copies made before are made again.
 _VERSION = 1
+# Of the checksum, in the names of copies: enough for no two models to have the same.
+_DIGITS = 20
 # From here on, Sub and Mul spread values over the other axes.
 _OLDEST_OPERATORS = 7
 _BLOCK = 1 << 20
@@ -71,9 +73,14 @@ def alone(path: Path, sha256: str, form: Form, folder: Path) -> Path:
         return path
 
 
+def copies(sha256: str, folder: Path) -> list[Path]:
+    """All copies in the folder of the model with this checksum, in whatever form."""
+    return sorted(folder.glob(f"{sha256[:_DIGITS]}-*.onnx"))
+
+
 def _target(sha256: str, form: Form, folder: Path, kind: str) -> Path:
     said = hashlib.sha256(f"{_VERSION}{kind}\n{sha256}\n{form!r}".encode()).hexdigest()
-    return folder / f"{said[:32]}.onnx"
+    return folder / f"{sha256[:_DIGITS]}-{said[:12]}.onnx"
 
 
 def with_front(path: Path, form: Form, target: Path) -> bool:

@@ -76,7 +76,7 @@ class Models(LendingHost):
 
     def bank_of(self, resolved: Resolved) -> Path:
         """As LendingHost says."""
-        return resolved.card.bank or self.store.root / "banks" / f"{resolved.card.name}.npz"
+        return resolved.card.bank or self.store.banks / f"{resolved.card.name}.npz"
 
     def status(self) -> dict[str, dict[str, Any]]:
         """How each model in use fares, by its name, as plain data."""

@@ -7,6 +7,8 @@ the old one is in use:
     models/names/NAME.yaml cards of what `appliance models add` put in
     clips/FILE             clips, named as players of videos want it
     facts/ probes/         what a model says of itself, and which provider runs it
+    prepared/ quantized/   copies of models that are loaded in their place; which has one in int8
+    banks/                 the good pictures that a model for anomalies was fitted to
     partial/               downloads that broke off, to be gone on with
 
 and, beginning with a dot, locks and what is only there while something is fetched.
@@ -17,12 +19,13 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.inference.catalog import Clip, Entry, ModelError
+from appliance.inference.front import copies
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,16 @@ class Store:
     def quantized(self) -> Path:
         """The folder of which int8 copy is of which model."""
         return self.root / "quantized"
+
+    @property
+    def prepared(self) -> Path:
+        """The folder of copies that are loaded in the place of models."""
+        return self.root / "prepared"
+
+    @property
+    def banks(self) -> Path:
+        """The folder of what models were fitted to, by their names."""
+        return self.root / "banks"
 
     @property
     def partial(self) -> Path:
@@ -214,8 +227,10 @@ class Store:
         """Move a model of this checksum, on the store's file system, to its place. As `keep`."""
         return self._placed(file, self.model_path(sha256))
 
-    def remove(self, entry: Entry) -> bool:
-        """Take the file of an entry away, with what is known of it; whether it was there.
+    def remove(self, entry: Entry, others: Collection[str | None] = ()) -> bool:
+        """Take the file of an entry away, with all that was made of it; whether it was there.
+
+        `others` are checksums of files that stay.
 
         Raises:
             OSError: it cannot be removed.
@@ -225,15 +240,30 @@ class Store:
             return False
         path.unlink()
         sync(path.parent)
-        (self.facts / f"{entry.sha256}.json").unlink(missing_ok=True)
-        self._remove_copy(self.quantized / f"{entry.sha256}.json")
+        if entry.sha256 is not None:
+            self._remove_int8(self.quantized / f"{entry.sha256}.json", others)
+            self._remove_made(entry.sha256)
+            (self.banks / f"{entry.name}.npz").unlink(missing_ok=True)
         return True
 
-    def _remove_copy(self, record: Path) -> None:
-        """Take an int8 copy away, with the record of it."""
+    def _remove_int8(self, record: Path, others: Collection[str | None]) -> None:
+        """Take an int8 copy away, with the record of it and what was made of it."""
         with suppress(OSError, ValueError, KeyError, TypeError):
-            self.model_path(json.loads(record.read_bytes())["sha256"]).unlink(missing_ok=True)
+            sha256 = str(json.loads(record.read_bytes())["sha256"])
+            if sha256 not in others:
+                self.model_path(sha256).unlink(missing_ok=True)
+                self._remove_made(sha256)
         record.unlink(missing_ok=True)
+
+    def _remove_made(self, sha256: str) -> None:
+        """Take away what is known of a model and what was made of it, to be loaded faster."""
+        (self.facts / f"{sha256}.json").unlink(missing_ok=True)
+        for copy in copies(sha256, self.prepared):
+            copy.unlink(missing_ok=True)
+        for verdict in self.probes.glob("*.json"):
+            with suppress(OSError, ValueError, KeyError, TypeError):
+                if json.loads(verdict.read_bytes())["model"] == sha256:
+                    verdict.unlink(missing_ok=True)
 
     def _placed(self, file: Path, target: Path) -> Path:
         _made(target.parent)

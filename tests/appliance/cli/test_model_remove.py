@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from click.testing import Result
 
@@ -27,6 +29,21 @@ def test_what_was_added_is_gone_with_its_card(run: Run, pets: Path) -> None:
     assert not pets.exists()
     assert "pets" not in run("models", "list").stdout
     assert not list(Path(".appliance/facts").iterdir())
+
+
+def test_what_was_made_of_it_is_gone_with_it(run: Run, tmp_path: Path) -> None:
+    path = tiny.embedder(tmp_path / "parts.onnx")
+    assert run("models", "add", path, "--family", "embedding").exit_code == 0
+    good = tmp_path / "good"
+    good.mkdir()
+    for shade in range(20):
+        cv2.imwrite(str(good / f"{shade}.png"), np.full((16, 16, 3), 100 + shade, np.uint8))
+    assert run("models", "fit-anomaly", "parts", "--samples", good).exit_code == 0
+    made = {path.parent.name for path in Path(".appliance").glob("*/*") if path.is_file()}
+    assert made == {"banks", "facts", "prepared", "probes"}
+    result = run("models", "remove", "parts")
+    assert result.stdout == "parts is removed, with what it was fitted to\n"
+    assert not [path for path in Path(".appliance").glob("*/*") if path.is_file()]
 
 
 def test_a_file_that_another_name_needs_stays(run: Run, pets: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from appliance.inference import metadata
 from appliance.inference.catalog import ModelCard, load_catalog
 from appliance.inference.families.fitting import Canvas, Form, fit, pixels
 from appliance.inference.families.registry import family_of
-from appliance.inference.front import NAME, prepared, with_front
+from appliance.inference.front import NAME, copies, prepared, with_front
 from appliance.inference.graph import problems
 from appliance.inference.session import CPU, Session, available_providers
 from appliance.inference.store import Store, digest
@@ -199,6 +199,8 @@ def test_copies_are_kept_by_the_digest_and_the_form(written: Write, tmp_path: Pa
     other = prepared(path, digest(path), replace(FORM, colours="bgr"), folder)
     assert other != first
     assert sorted(folder.iterdir()) == sorted([first, other])
+    assert copies(digest(path), folder) == sorted([first, other])
+    assert copies("0" * 64, folder) == []
 
 
 @pytest.mark.parametrize("damage", ["short", "changed", "long"])

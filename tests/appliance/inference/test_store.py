@@ -202,17 +202,52 @@ def test_a_model_on_a_server_has_no_file(store: Store) -> None:
         store.verified(card)
 
 
-def test_a_model_is_removed_with_all_that_is_known_of_it(store: Store) -> None:
+def with_all_that_is_made(store: Store) -> tuple[ModelCard, ModelCard]:
+    """A model of the store and its int8 copy, with all that is made of both."""
     card, copy = card_of(b"abc"), card_of(b"int8")
     for each, content in ((card, b"abc"), (copy, b"int8")):
         store.root.mkdir(exist_ok=True)
         (store.root / "new").write_bytes(content)
         store.keep_model(store.root / "new", str(each.sha256))
-    store.written(store.facts / f"{card.sha256}.json", "{}")
+        store.written(store.facts / f"{each.sha256}.json", "{}")
+        store.written(store.probes / f"{content.hex()}.json", f'{{"model": "{each.sha256}"}}')
+        store.written(store.prepared / f"{str(each.sha256)[:20]}-0123456789ab.onnx", "copy")
     store.written(store.quantized / f"{card.sha256}.json", f'{{"sha256": "{copy.sha256}"}}')
+    store.written(store.banks / f"{card.name}.npz", "good pictures")
+    return card, copy
+
+
+def files(store: Store) -> set[Path]:
+    return {path for path in store.root.rglob("*") if path.is_file()}
+
+
+def test_a_model_is_removed_with_all_that_is_known_and_was_made_of_it(store: Store) -> None:
+    card, _ = with_all_that_is_made(store)
     assert store.remove(card)
     assert not store.remove(card)
-    assert not [path for path in store.root.rglob("*") if path.is_file()]
+    assert files(store) == set()
+
+
+def test_what_was_made_of_other_models_stays(store: Store) -> None:
+    others = (
+        store.facts / f"{'0' * 64}.json",
+        store.prepared / f"{'0' * 20}-0123456789ab.onnx",
+        store.banks / "other.npz",
+        store.probes / "batch-0123.json",
+        store.probes / "broken.json",
+    )
+    for path in others:
+        store.written(path, "[]")
+    card, _ = with_all_that_is_made(store)
+    assert store.remove(card)
+    assert files(store) == set(others)
+
+
+def test_an_int8_copy_that_is_a_model_of_its_own_stays(store: Store) -> None:
+    card, copy = with_all_that_is_made(store)
+    assert store.remove(card, {copy.sha256, None})
+    assert {path.parent.name for path in files(store)} == {"sha256", "facts", "probes", "prepared"}
+    assert store.has(copy)
 
 
 def test_a_users_own_file_is_never_removed(store: Store, tmp_path: Path) -> None:
