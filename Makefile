@@ -77,14 +77,15 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
 
 # The tests speak to a real broker and watch cameras of GStreamer's RTSP server, which runs on the
 # system's own Python. The broker's own service is not used, and may be switched off.
-PARTS := mosquitto gir1.2-gst-rtsp-server-1.0 python3-gi openssl
+PARTS := mosquitto gir1.2-gst-rtsp-server-1.0 python3-gi openssl postgresql mariadb-server
 parts:
-	@PATH="$$PATH:/usr/sbin"; command -v mosquitto >/dev/null && command -v openssl >/dev/null && /usr/bin/python3 -c \
+	@PATH="$$PATH:/usr/sbin"; command -v mosquitto >/dev/null && command -v openssl >/dev/null && \
+	command -v mariadbd >/dev/null && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && /usr/bin/python3 -c \
 	'import gi; gi.require_version("GstRtspServer", "1.0")' 2>/dev/null && exit 0; \
 	install="apt-get install -y --no-install-recommends $(PARTS)"; \
 	if ! command -v apt-get >/dev/null; then \
-		echo "the tests need the broker mosquitto, openssl, and GStreamer's RTSP server with Python" \
-		"bindings: install them, then try again" >&2; exit 1; \
+		echo "the tests need the broker mosquitto, openssl, PostgreSQL, MariaDB, and GStreamer's RTSP" \
+		"server with Python bindings: install them, then try again" >&2; exit 1; \
 	elif [ "$$(id -u)" = 0 ]; then apt-get update -q && $$install; \
 	elif sudo -n true 2>/dev/null; then sudo apt-get update -q && sudo $$install; \
 	else echo "the tests need $(PARTS): sudo $$install" >&2; exit 1; fi

@@ -56,6 +56,7 @@ WITHOUT_TEST: dict[str, str] = {
     },
 }
 WITHOUT_SOURCE = {
+    "tests/appliance/delivery/transports/test_sql_servers.py": "databases against real servers",
     "tests/appliance/engine/test_broken_files.py": "all of the engine, given files that are broken",
     "tests/appliance/engine/test_expressions_fuzz.py": "expressions made by chance",
     "tests/appliance/engine/test_mistakes.py": "every kind of mistake with its whole message",

@@ -43,6 +43,14 @@ from blocks.sinks.sql import EVENTS_TABLE, ROW_TYPE
 
 DIALECTS = ("sqlite", "postgresql", "mysql", "mariadb")
 CONNECT_TIMEOUT_S = 5
+ANSWER_S = 30
+LOCK_S = 20
+_MYSQL_PATIENCE = "SET SESSION lock_wait_timeout = {0}, innodb_lock_wait_timeout = {0}"
+_PATIENCE = {
+    "postgresql": "SET lock_timeout = '{0}s'",
+    "mysql": _MYSQL_PATIENCE,
+    "mariadb": _MYSQL_PATIENCE,
+}
 OWN_COLUMNS = ("event_id", "time")
 _EXTRAS = {"psycopg": "postgres", "pymysql": "mysql"}
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
@@ -233,8 +241,7 @@ def _engine(settings: ConnectionSettings) -> sa.Engine:
             raise InvalidConnection(f"{where}: {dialect} is not one of {', '.join(DIALECTS)}")
         if dialect == "sqlite" and url.database in (None, "", ":memory:"):
             raise InvalidConnection(f"{where}: name a file, as in sqlite:////var/lib/events.db")
-        timeout = "timeout" if dialect == "sqlite" else "connect_timeout"
-        return sa.create_engine(url, connect_args={timeout: CONNECT_TIMEOUT_S}, pool_size=1)
+        engine = sa.create_engine(url, connect_args=_limits(dialect), pool_size=1)
     except ModuleNotFoundError as error:
         extra = _EXTRAS.get((error.name or "").lower())
         advice = f"install vision-appliance[{extra}]" if extra else "install it"
@@ -249,6 +256,28 @@ def _engine(settings: ConnectionSettings) -> sa.Engine:
             f"{where}: `url` is not of the form postgresql://user:password@host/database or "
             "sqlite:////path/to/file.db"
         ) from error
+    if dialect in _PATIENCE:
+        sa.event.listen(engine, "connect", lambda raw, _record: _set_patience(raw, dialect))
+    return engine
+
+
+def _limits(dialect: str) -> dict[str, int]:
+    """How long the driver waits, in its own words: nothing of a database may hang for ever."""
+    if dialect == "sqlite":
+        return {"timeout": CONNECT_TIMEOUT_S}
+    if dialect == "postgresql":
+        alive = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+        return {"connect_timeout": CONNECT_TIMEOUT_S, "tcp_user_timeout": ANSWER_S * 1000, **alive}
+    answer = {"read_timeout": ANSWER_S, "write_timeout": ANSWER_S}
+    return {"connect_timeout": CONNECT_TIMEOUT_S, **answer}
+
+
+def _set_patience(raw: Any, dialect: str) -> None:
+    """For how long the server may wait for somebody's lock: less than the driver waits for it."""
+    cursor = raw.cursor()
+    cursor.execute(_PATIENCE[dialect].format(LOCK_S))
+    cursor.close()
+    raw.commit()
 
 
 def _insert(row: Row) -> _Insert:
@@ -288,7 +317,9 @@ def _new_table(insert: _Insert) -> sa.Table:
         )
         for name, value in insert.values.items()
     ]
-    return sa.Table(insert.table, sa.MetaData(), *columns)
+    # The default of many servers cannot hold every letter.
+    letters: dict[str, Any] = {"mysql_charset": "utf8mb4", "mariadb_charset": "utf8mb4"}
+    return sa.Table(insert.table, sa.MetaData(), *columns, **letters)
 
 
 def _column_type(name: str, value: Any) -> sa.types.TypeEngine[Any]:

@@ -1,4 +1,4 @@
-"""What the tests of delivery share: a clock moved by hand, outboxes, events, a real broker."""
+"""What the tests of delivery share: a clock moved by hand, outboxes, events, real servers."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -11,9 +11,10 @@ from appliance.clock import SystemClock
 from appliance.delivery.outbox import Outbox
 from appliance.supervisor import Supervisor
 from blocks.data import Event
+from tests.database_servers import mariadb, postgresql
 from tests.mosquitto_broker import mosquitto
 
-__all__ = ["mosquitto"]
+__all__ = ["mariadb", "mosquitto", "postgresql"]
 
 SOURCE = "/box/gate"
 
