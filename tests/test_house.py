@@ -78,6 +78,7 @@ WITHOUT_BLOCK = {
     "blocks/models/labels.py": "the labels that a step names",
     "blocks/models/patterns.py": "expressions that cannot take for ever",
     "blocks/models/region.py": "the part of the image to look at",
+    "blocks/models/seams.py": "pieces of things on both sides of a seam of slices",
     "blocks/models/slicing.py": "small things in large images",
     "blocks/tracking/kalman.py": "the filter of the trackers",
 }
