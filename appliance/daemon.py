@@ -17,7 +17,7 @@ from appliance.delivery.delivery import Delivery
 from appliance.delivery.outbox import Outbox
 from appliance.delivery.store import Totals
 from appliance.delivery.transports import make_transport
-from appliance.delivery.transports.transport import ConnectionSettings
+from appliance.delivery.transports.transport import ConnectionSettings, Site
 from appliance.engine.errors import StepError
 from appliance.engine.plan import Plan
 from appliance.engine.run import Run
@@ -290,9 +290,14 @@ class Daemon:
     def _delivery(self, name: str) -> Delivery:
         given = self._settings.connections[name]
         url, options = self._settings.connection_url(name), self._settings.connection_options(name)
-        settings = ConnectionSettings(name, given.type, url, options)
+        site = Site(__version__, tuple(self._settings.pipelines), self._cameras_online)
+        settings = ConnectionSettings(name, given.type, url, options, site)
         transport = make_transport(settings, self._clock)
         return Delivery(transport, name, self._outbox, self._clock, drain_s=DRAIN_S)
+
+    def _cameras_online(self) -> Mapping[str, bool]:
+        states = {name: camera.status().state for name, camera in self._cameras.items()}
+        return {name: state in ("running", "degraded") for name, state in states.items()}
 
     def _connections(self) -> dict[str, Any]:
         """Each connection in use, with what became of its events; others while they hold some."""
@@ -307,6 +312,7 @@ class Daemon:
             else:
                 now = delivery.status()
                 state = {"connected": now.connected, "last_error": now.last_error}
+            state["suppressed"] = self._outbox.suppressed(name)
             found[name] = state | asdict(totals.get(name, Totals()))
         return found
 

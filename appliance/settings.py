@@ -22,6 +22,7 @@ from appliance.camera_settings import (
     hinted,
     wrong_cameras,
 )
+from appliance.connection_settings import TYPES_BY_SCHEME, ConnectionSettings
 from appliance.engine.document import Document, read_document
 from appliance.engine.errors import DefinitionError, Mark, Problem, suggestion
 from appliance.engine.syntax import LONGEST_EXCERPT
@@ -59,16 +60,6 @@ _SECRET = re.compile(
 )
 _QUOTED_ADDRESS = re.compile(r"""(['"])([^'"\s]*://)(?:\\.|(?!\1).)*\1""")
 
-ConnectionType = Literal["sql", "mqtt", "console"]
-_TYPES_BY_SCHEME: dict[str, ConnectionType] = {
-    "mqtt": "mqtt",
-    "mqtts": "mqtt",
-    "sqlite": "sql",
-    "postgresql": "sql",
-    "mysql": "sql",
-    "mariadb": "sql",
-}
-
 
 def _name(text: str) -> str:
     # Names become parts of topics, addresses of events, and names of threads.
@@ -86,17 +77,6 @@ Name = Annotated[str, AfterValidator(_name)]
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ConnectionSettings(_Part):
-    """An outside system that events go to."""
-
-    type: ConnectionType = Field(description="`sql`, `mqtt` or `console`.")
-    url: str = Field(default="", description="sqlite:///events.db, mqtt://user:password@host:1883.")
-    client_id: str = Field(default="", description="MQTT: its name at the broker.")
-    ca_file: str = Field(default="", description="MQTT over TLS: who signed the broker.")
-    cert_file: str = Field(default="", description="MQTT over TLS: our own certificate.")
-    key_file: str = Field(default="", description="MQTT over TLS: its key.")
 
 
 BUILT_IN: Mapping[str, ConnectionSettings] = MappingProxyType(
@@ -332,9 +312,9 @@ def settings_for_run(
 def _connection(name: str, url: str) -> ConnectionSettings:
     if not _NAME.fullmatch(name):
         raise SettingsError(f"connection: {_no_name(name)}")
-    kind = _TYPES_BY_SCHEME.get(_scheme(url))
+    kind = TYPES_BY_SCHEME.get(_scheme(url))
     if kind is None:
-        raise SettingsError(f"connection {name}: a URL begins with {_one_of(_TYPES_BY_SCHEME)}")
+        raise SettingsError(f"connection {name}: a URL begins with {_one_of(TYPES_BY_SCHEME)}")
     return ConnectionSettings(type=kind, url=url)
 
 
@@ -375,7 +355,7 @@ def _wrong_urls(file: _File, document: Document) -> list[Problem]:
     problems = []
     for name, connection in file.connections.items():
         where = f"connections.{name}"
-        schemes = [known for known, kind in _TYPES_BY_SCHEME.items() if kind == connection.type]
+        schemes = [known for known, kind in TYPES_BY_SCHEME.items() if kind == connection.type]
         if connection.type != "console" and not connection.url:
             mark = document.key_mark(("connections", name))
             problems.append(Problem(mark, where, "the key 'url' is missing"))

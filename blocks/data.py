@@ -19,7 +19,6 @@ __all__ = [
     "Columns",
     "Detections",
     "Event",
-    "EventPriority",
     "Frame",
     "Image",
     "Matrix",
@@ -31,7 +30,6 @@ __all__ = [
 
 PixelFormat = Literal["bgr24", "yuv420p"]
 ClockState = Literal["synchronised", "unsynchronised"]
-EventPriority = Literal["alarm", "normal", "telemetry"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -370,9 +368,8 @@ class Event:
 
     `connection` is the configured system it goes to; `subject` says where in it: a topic, a table.
     `time` is UTC in seconds since 1970. Its id, source and sequence are stamped by the outbox.
-    An alarm overtakes what is normal, and that telemetry. Of the events of one connection, type and
-    `cooldown_key` the outbox accepts one in `cooldown_s` seconds. `picture` becomes a file that
-    goes with it. `options` are for the transport alone, such as `retain` of MQTT.
+    Of the events of one connection, type and `cooldown_key` the outbox takes one in `cooldown_s`
+    seconds. `options` are for the transport alone, such as `retain` of MQTT.
     """
 
     connection: str
@@ -382,8 +379,6 @@ class Event:
     data: Mapping[str, Any]
     clock: ClockState = "synchronised"
     _: KW_ONLY
-    priority: EventPriority = "normal"
     cooldown_s: float = 0.0
     cooldown_key: str = ""
-    picture: Image | None = None
     options: Mapping[str, str | int | float | bool] = field(default_factory=dict)

@@ -74,12 +74,12 @@ WITHOUT_BLOCK = {
     "blocks/images/canvas.py": "how things are drawn, for the blocks that draw",
     "blocks/models/filtering.py": "what of a detector's finds a step wants",
     "blocks/models/finding.py": "how a step asks a detector",
-    "blocks/sinks/sink.py": "what all sinks have in common",
     "blocks/models/labels.py": "the labels that a step names",
     "blocks/models/patterns.py": "expressions that cannot take for ever",
     "blocks/models/region.py": "the part of the image to look at",
     "blocks/models/seams.py": "pieces of things on both sides of a seam of slices",
     "blocks/models/slicing.py": "small things in large images",
+    "blocks/sinks/sink.py": "what all sinks have in common",
     "blocks/tracking/kalman.py": "the filter of the trackers",
 }
 LONG_FILES = {

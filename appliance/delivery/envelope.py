@@ -36,6 +36,7 @@ class Draft:
     time: float
     data: str
     clock: str
+    options: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +44,8 @@ class Row:
     """An event that waits in the outbox, as a transport gets it.
 
     `id` is its place in the outbox, `event_id` its name to the world, the same in every try.
-    `body` is the whole CloudEvent as JSON; `time` is UTC in seconds since 1970. `attachment` is the
-    path of a file that belongs to it, below the media folder, such as a picture; empty for none.
-    `options` is JSON of what the sink asks of the transport (a column of its own), as `retain`.
+    `body` is the whole CloudEvent as JSON; `time` is UTC in seconds since 1970. `options` is JSON
+    of what the sink asks of the transport, such as `retain`; empty where it is as usual.
     """
 
     id: int
@@ -56,7 +56,6 @@ class Row:
     time: float
     body: str
     tries: int = 0
-    attachment: str = ""
     options: str = ""
 
 
@@ -77,6 +76,7 @@ def draft(event: Event) -> Draft:
         time=float(event.time),
         data=_storable(text),
         clock=event.clock,
+        options=json.dumps(dict(event.options)) if event.options else "",
     )
 
 

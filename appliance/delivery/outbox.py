@@ -16,6 +16,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from appliance.clock import Clock
+from appliance.delivery.cooldowns import Cooldowns
 from appliance.delivery.envelope import Draft, Row, UnsendableEvent, body, draft
 from appliance.delivery.store import Batch, Settlement, Store, Totals
 from blocks.data import Event
@@ -74,6 +75,7 @@ class Outbox:
         self._done = 0
         self._ended = False
         self._arrived: Counter[str] = Counter()
+        self._cooldowns = Cooldowns()
         # Survives a writer that fails and is started again.
         self._batch: Batch | None = None
         self._last_error = ""
@@ -87,7 +89,7 @@ class Outbox:
         nothing of it can be sent.
 
         `source` is `/<box>/<camera or pipeline>`; sequences are counted for each. An event whose
-        data cannot be sent is left out, and the others are taken.
+        data cannot be sent is left out, and so is one whose cooldown lasts; the others are taken.
 
         Raises:
             UnsendableEvent: names each event that was left out, and why.
@@ -95,9 +97,13 @@ class Outbox:
         drafts, refused = [], []
         for event in events:
             try:
-                drafts.append(draft(event))
+                made = draft(event)
             except ValueError as error:
                 refused.append(f"the event {event.type} for {event.connection}: {error}")
+                continue
+            with self._lock:
+                if self._cooldowns.takes(event):
+                    drafts.append(made)
         if committed is not None and not drafts:
             committed()
         if drafts:
@@ -115,6 +121,11 @@ class Outbox:
     def full(self) -> bool:
         """So much waits to be committed that no frame shall be run. `put` itself always takes."""
         return self._queued >= self._capacity
+
+    def suppressed(self, connection: str) -> int:
+        """How many events have been left out since the start, for their cooldown."""
+        with self._lock:
+            return self._cooldowns.suppressed[connection]
 
     @property
     def uncommitted(self) -> int:
@@ -266,7 +277,9 @@ class Outbox:
                 row = {"event_id": event_id, "connection": each.connection, "type": each.type}
                 text = body(each, event_id, record.source, sequence)
                 times = {"time": each.time, "created": now, "next_try": 0.0}
-                rows.append({**row, "subject": each.subject, "body": text, **times})
+                rows.append(
+                    {**row, "subject": each.subject, "body": text, "options": each.options, **times}
+                )
         touched = {record.source: self._sequences[record.source] for record in records}
         told = tuple(record.committed for record in records if record.committed is not None)
         return Batch(rows, touched, settlements, len(records) + len(settlements), told)

@@ -21,7 +21,7 @@ from sqlalchemy.exc import DatabaseError
 
 from appliance.delivery.envelope import Row
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_TIMEOUT_S = 2.0
 JOURNAL_LIMIT_BYTES = 4 * 1024 * 1024
 # SQLite takes 32766 values in one statement.
@@ -46,6 +46,7 @@ _rows = sa.Table(
     sa.Column("tries", sa.Integer, nullable=False, default=0),
     sa.Column("dead", sa.Integer, nullable=False, default=0),
     sa.Column("last_error", sa.Text, nullable=False, default=""),
+    sa.Column("options", sa.Text, nullable=False, default=""),
     sqlite_autoincrement=True,
 )
 # Literal text on both sides: SQLite uses a partial index only where it can see the same condition.
@@ -66,6 +67,8 @@ _totals = sa.Table(
     sa.Column("dead", sa.Integer, nullable=False),
     sa.Column("pending", sa.Integer, nullable=False),
 )
+# What leads from each version of the file to the next one.
+_STEPS = {1: ("ALTER TABLE outbox ADD COLUMN options TEXT NOT NULL DEFAULT ''",)}
 _COUNTED = ("emitted", "delivered", "dead", "pending")
 
 
@@ -85,7 +88,7 @@ _ADD = sa.insert(_rows)
 _ADD_TO_TOTALS = _add_to_totals()
 _SET_SEQUENCES = _set_sequences()
 _WAITING = (
-    sa.select(*(_rows.c[field] for field in Row.__slots__ if field in _rows.c), _rows.c.next_try)
+    sa.select(*(_rows.c[field] for field in Row.__slots__), _rows.c.next_try)
     .where(_rows.c.connection == sa.bindparam("name"), _ALIVE)
     .order_by(_rows.c.id)
     .limit(sa.bindparam("most"))
@@ -249,12 +252,17 @@ class Store:
                     f"{self.path} lies on a file system without shared memory (journal mode "
                     f"{mode} instead of wal): set `state_dir` to a local disk"
                 )
+            if version == SCHEMA_VERSION:
+                return
+            # The driver begins no transaction for CREATE: without one a crash leaves half.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
             if not version:
-                # The driver begins no transaction for CREATE: without one a crash leaves half.
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
                 _tables.create_all(connection)
-                connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
-                connection.commit()
+            for older in range(version or SCHEMA_VERSION, SCHEMA_VERSION):
+                for statement in _STEPS[older]:
+                    connection.exec_driver_sql(statement)
+            connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            connection.commit()
 
 
 def _hold(state_dir: Path) -> FileIO:

@@ -6,6 +6,7 @@ take nothing from those that compute.
 """
 
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -101,6 +102,8 @@ class Permits:
         self._shares = FairShares()
         # Who is told when its permit is there, and since when the others hold theirs.
         self._waiting: dict[str, threading.Event] = {}
+        # Those in the middle of a turn, in the order they came back.
+        self._returning: deque[str] = deque()
         self._holding: dict[str, float] = {}
         self._lane = threading.local()
 
@@ -116,6 +119,8 @@ class Permits:
             waiting = self._waiting.pop(name, None)
             if waiting is not None:
                 waiting.set()
+            if name in self._returning:
+                self._returning.remove(name)
 
     @property
     def held(self) -> int:
@@ -160,15 +165,18 @@ class Permits:
             yield
         finally:
             # A turn that is under way is brought to its end, also when everything stops.
-            self._take(name, threading.Event())
+            self._take(name, threading.Event(), returning=True)
             self._lane.name = name
 
-    def _take(self, name: str, stop: threading.Event) -> bool:
+    def _take(self, name: str, stop: threading.Event, *, returning: bool = False) -> bool:
         granted = threading.Event()
         with self._lock:
             if name not in self._shares:
                 return False
-            self._shares.ready(name)
+            if returning:
+                self._returning.append(name)
+            else:
+                self._shares.ready(name)
             self._waiting[name] = granted
             self._grant()
         while not granted.wait(LOOK_S):
@@ -193,7 +201,8 @@ class Permits:
         """Give out what is free. The lock is held."""
         now = self._clock.monotonic()
         while self._waiting and self._computing(now) < self.count:
-            name = self._shares.pick()
+            # A turn that has begun comes first: its frame grows old.
+            name = self._returning.popleft() if self._returning else self._shares.pick()
             if name is None:
                 return
             self._holding[name] = now

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import Field
 
 from blocks.block import Origin, Template, block
-from blocks.data import Event, Image, Moment
+from blocks.data import Event, Moment
 from blocks.sinks.sink import SinkManifest
 
 
@@ -53,11 +53,8 @@ class EventSink:
         self._manifest = manifest
         self._origin = origin
 
-    def run(self, moment: Moment, data: Mapping[str, Any], attach: Image | None = None) -> Event:
-        """`data` is what the event says; a `label` in it may be named in the type.
-
-        `attach` is a picture that goes with it, kept in the media folder.
-        """
+    def run(self, moment: Moment, data: Mapping[str, Any]) -> Event:
+        """`data` is what the event says; a `label` in it may be named in the type."""
         label = str(data.get("label", ""))
         return self._manifest.event(
             moment,
@@ -65,5 +62,4 @@ class EventSink:
             event_type=self._origin.fill(self._manifest.event_type, label=label),
             subject=self._origin.fill("{camera}/{step}"),
             data=data,
-            picture=attach,
         )

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from blocks.block import Origin, Template, block
-from blocks.data import Event, Image, Moment
+from blocks.data import Event, Moment
 from blocks.sinks.sink import SinkManifest
 
 MONTH_S = 31 * 24 * 3600.0
@@ -84,11 +84,8 @@ class MqttSink:
         usual = {"qos": 1, "retain": False, "expire_s": None}
         self._options = {k: v for k, v in asked.items() if v is not None and v != usual[k]}
 
-    def run(self, moment: Moment, data: Mapping[str, Any], attach: Image | None = None) -> Event:
-        """`data` is what the message says; a `label` in it may be named in the topic.
-
-        `attach` is a picture that is kept in the media folder; the message says its name.
-        """
+    def run(self, moment: Moment, data: Mapping[str, Any]) -> Event:
+        """`data` is what the message says; a `label` in it may be named in the topic."""
         label = _RESERVED.sub("_", str(data.get("label", "")))
         return self._manifest.event(
             moment,
@@ -96,6 +93,5 @@ class MqttSink:
             event_type=self._type,
             subject=self._topic_names.fill(self._manifest.topic, label=label),
             data=data,
-            picture=attach,
             options=self._options,
         )

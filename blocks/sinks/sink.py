@@ -1,4 +1,4 @@
-"""What all sinks have in common: where it goes, how urgent it is, and how often at most."""
+"""What all sinks have in common: where it goes, and how often at most."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from blocks.block import ConnectionName, Manifest, Origin, Template
-from blocks.data import Event, EventPriority, Image, Moment
+from blocks.data import Event, Moment
 
 NOTHING: Mapping[str, str | int | float | bool] = MappingProxyType({})
 WEEK_S = 7 * 24 * 3600.0
@@ -17,11 +17,6 @@ class SinkManifest(Manifest):
     """Settings of every sink."""
 
     connection: ConnectionName = Field(description="The outside system it goes to.")
-    priority: EventPriority = Field(
-        default="normal",
-        description="`alarm` overtakes all that waits, and is left out last where the buffer of "
-        "its connection is full; `telemetry` gives way to all else.",
-    )
     cooldown_s: float = Field(
         default=0.0,
         ge=0,
@@ -35,7 +30,7 @@ class SinkManifest(Manifest):
         "{step} {label}.",
     )
 
-    def event(  # noqa: PLR0913 - an event is made of all of them
+    def event(
         self,
         moment: Moment,
         origin: Origin,
@@ -43,7 +38,6 @@ class SinkManifest(Manifest):
         event_type: str,
         subject: str,
         data: Mapping[str, Any],
-        picture: Image | None = None,
         options: Mapping[str, str | int | float | bool] = NOTHING,
     ) -> Event:
         """The event of a step at a moment."""
@@ -55,10 +49,8 @@ class SinkManifest(Manifest):
             time=moment.captured_at,
             data=data,
             clock=moment.clock,
-            priority=self.priority,
             cooldown_s=self.cooldown_s,
             # Of several steps that write to the same place, none silences another.
             cooldown_key=f"{origin.pipeline}/{origin.step}/{key}" if self.cooldown_s else "",
-            picture=picture,
             options=options,
         )

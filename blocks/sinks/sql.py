@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, StringConstraints
 
 from blocks.block import Origin, block
-from blocks.data import Event, Image, Moment
+from blocks.data import Event, Moment
 from blocks.sinks.sink import SinkManifest
 
 ROW_TYPE = "sql.row"
@@ -70,16 +70,12 @@ class SqlSink:
         self._manifest = manifest
         self._origin = origin
 
-    def run(self, moment: Moment, data: Mapping[str, Any], attach: Image | None = None) -> Event:
-        """`data` is column by column; lists and maps become JSON text.
-
-        `attach` is a picture that is kept in the media folder; the column `picture` has its name.
-        """
+    def run(self, moment: Moment, data: Mapping[str, Any]) -> Event:
+        """`data` is column by column; lists and maps become JSON text."""
         return self._manifest.event(
             moment,
             self._origin,
             event_type=ROW_TYPE,
             subject=self._manifest.table,
             data=data,
-            picture=attach,
         )

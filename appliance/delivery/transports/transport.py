@@ -8,25 +8,11 @@ from appliance.delivery.envelope import Row
 
 
 class Unavailable(Exception):  # noqa: N818  it is a state of the peer, as in HTTP's 503
-    """The peer cannot take it now: try again later. The text is a sentence for the user.
-
-    `after_s` is how long the peer itself asks to be left alone, as in HTTP's `Retry-After`.
-    """
-
-    def __init__(self, sentence: str, *, after_s: float | None = None) -> None:
-        super().__init__(sentence)
-        self.after_s = after_s
+    """The peer cannot take it now: try again later. The text is a sentence for the user."""
 
 
 class Refused(Exception):  # noqa: N818  the peer's answer, not a fault of the program
     """The peer will never take this row. The text is a sentence for the user."""
-
-
-class Gone(Unavailable):
-    """The peer wants nothing any more (HTTP's 410): not tried again until the daemon starts anew.
-
-    What waits for it stays, and what comes is kept, too, within the connection's limits.
-    """
 
 
 class InvalidConnection(ValueError):  # noqa: N818  names what is invalid

@@ -59,40 +59,42 @@ class Family:
     """What all models of this family find, where it is always the same."""
 
 
+_ROWS: tuple[tuple[str, Task, str, Any], ...] = (
+    ("ssd", "boxes", "SSD with boxes decoded in the graph", ssd),
+    ("yolo", "boxes", "YOLOv5 to v12, with and without suppression, YOLO-NAS", yolo),
+    ("yolox", "boxes", "YOLOX, with boxes decoded in the graph or not", yolox),
+    ("nanodet", "boxes", "NanoDet and NanoDet-Plus", nanodet),
+    ("detr", "boxes", "RT-DETR, D-FINE, DEIM, with the last step inside or not", detr),
+    ("tf_detection", "boxes", "detectors of TensorFlow's Object Detection API", tf_detection),
+    (
+        "torchvision_detection",
+        "boxes",
+        "detectors of torchvision: Faster R-CNN, RetinaNet, FCOS, SSD",
+        torchvision_detection,
+    ),
+    (
+        "paddle_detection",
+        "boxes",
+        "PaddleDetection: PP-YOLOE, PicoDet, RT-DETR",
+        paddle_detection,
+    ),
+    ("mmdetection", "boxes", "MMDetection, by MMDeploy", mmdetection),
+    ("centerface", "keypoints", "CenterFace: faces with five landmarks", centerface),
+    ("blazeface", "keypoints", "BlazeFace: near faces with six landmarks", blazeface),
+    ("movenet", "keypoints", "MoveNet: the keypoints of one person, or several", movenet),
+    ("yolo_masks", "masks", "YOLO-seg: boxes and masks", yolo_masks),
+    ("rf_detr_masks", "masks", "RF-DETR-Seg: boxes and masks of queries", rf_detr_masks),
+    ("yolo_pose", "keypoints", "YOLO-pose: boxes and keypoints", yolo_pose),
+    ("yolo_oriented", "boxes", "YOLO-OBB: turned boxes", yolo_oriented),
+    ("classification", "classes", "a row of scores, one for each label", classification),
+    ("segmentation", "map", "a class for each place of the image", segmentation),
+    ("ocr", "text", "PP-OCR: where text is", ocr),
+    ("embedding", "vector", "a vector of what the image shows", embedding),
+    ("anomaly", "anomaly", "distance from good pictures, by their embeddings", anomaly),
+)
+
+
 def _families() -> dict[str, Family]:
-    rows: list[tuple[str, Task, str, Any]] = [
-        ("ssd", "boxes", "SSD with boxes decoded in the graph", ssd),
-        ("yolo", "boxes", "YOLOv5 to v12, with and without suppression, YOLO-NAS", yolo),
-        ("yolox", "boxes", "YOLOX, with boxes decoded in the graph or not", yolox),
-        ("nanodet", "boxes", "NanoDet and NanoDet-Plus", nanodet),
-        ("detr", "boxes", "RT-DETR, D-FINE, DEIM, with the last step inside or not", detr),
-        ("tf_detection", "boxes", "detectors of TensorFlow's Object Detection API", tf_detection),
-        (
-            "torchvision_detection",
-            "boxes",
-            "detectors of torchvision: Faster R-CNN, RetinaNet, FCOS, SSD",
-            torchvision_detection,
-        ),
-        (
-            "paddle_detection",
-            "boxes",
-            "PaddleDetection: PP-YOLOE, PicoDet, RT-DETR",
-            paddle_detection,
-        ),
-        ("mmdetection", "boxes", "MMDetection, by MMDeploy", mmdetection),
-        ("centerface", "keypoints", "CenterFace: faces with five landmarks", centerface),
-        ("blazeface", "keypoints", "BlazeFace: near faces with six landmarks", blazeface),
-        ("movenet", "keypoints", "MoveNet: the keypoints of one person, or several", movenet),
-        ("yolo_masks", "masks", "YOLO-seg: boxes and masks", yolo_masks),
-        ("rf_detr_masks", "masks", "RF-DETR-Seg: boxes and masks of queries", rf_detr_masks),
-        ("yolo_pose", "keypoints", "YOLO-pose: boxes and keypoints", yolo_pose),
-        ("yolo_oriented", "boxes", "YOLO-OBB: turned boxes", yolo_oriented),
-        ("classification", "classes", "a row of scores, one for each label", classification),
-        ("segmentation", "map", "a class for each place of the image", segmentation),
-        ("ocr", "text", "PP-OCR: where text is", ocr),
-        ("embedding", "vector", "a vector of what the image shows", embedding),
-        ("anomaly", "anomaly", "distance from good pictures, by their embeddings", anomaly),
-    ]
     found = {
         name: Family(
             name,
@@ -103,7 +105,7 @@ def _families() -> dict[str, Family]:
             module.decode,
             getattr(module, "LABELS", ()),
         )
-        for name, task, about, module in rows
+        for name, task, about, module in _ROWS
     }
     return found | {
         "rf_detr": Family(

@@ -102,6 +102,28 @@ def test_where_nothing_can_be_sent_whoever_puts_it_is_told_at_once(
     assert told == ["nothing", "unsendable"]
 
 
+def test_an_event_whose_cooldown_lasts_is_left_out_and_counted(
+    outbox: Outbox, event: EventOf, stopped: threading.Event
+) -> None:
+    told: list[int] = []
+    for number in (1, 2):
+        cooled = replace(event(number), cooldown_s=60.0, cooldown_key="gate")
+        outbox.put([cooled], source=SOURCE, committed=lambda n=number: told.append(n))  # type: ignore[misc]  # mypy knows no default of a lambda
+    assert told == [2]
+    outbox.writer(stopped)
+    assert numbers(due(outbox)) == [1]
+    assert outbox.suppressed("plant") == 1
+    assert outbox.totals()["plant"].emitted == 1
+
+
+def test_what_the_sink_asks_of_the_transport_goes_with_the_row(
+    outbox: Outbox, event: EventOf, stopped: threading.Event
+) -> None:
+    outbox.put([replace(event(1), options={"retain": True}), event(2)], source=SOURCE)
+    outbox.writer(stopped)
+    assert [row.options for row in due(outbox)] == ['{"retain": true}', ""]
+
+
 def test_a_commit_that_fails_tells_nobody_before_it_is_done(
     tmp_path: Path, event: EventOf, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,24 @@ from tests.appliance.delivery.conftest import SOURCE, ManualClock
 
 EventOf = Callable[..., Event]
 
+# As version 1 of the schema made it, with one row that waits.
+VERSION_1 = """
+    PRAGMA auto_vacuum = INCREMENTAL;
+    PRAGMA journal_mode = WAL;
+    CREATE TABLE outbox (
+        id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, event_id TEXT NOT NULL,
+        connection TEXT NOT NULL, type TEXT NOT NULL, subject TEXT NOT NULL, time FLOAT NOT NULL,
+        body TEXT NOT NULL, created FLOAT NOT NULL, next_try FLOAT NOT NULL,
+        tries INTEGER NOT NULL, dead INTEGER NOT NULL, last_error TEXT NOT NULL);
+    CREATE INDEX outbox_due ON outbox (connection, id) WHERE dead = 0;
+    CREATE TABLE sources (source TEXT NOT NULL PRIMARY KEY, sequence INTEGER NOT NULL);
+    CREATE TABLE totals (connection TEXT NOT NULL PRIMARY KEY, emitted INTEGER NOT NULL,
+        delivered INTEGER NOT NULL, dead INTEGER NOT NULL, pending INTEGER NOT NULL);
+    INSERT INTO outbox VALUES (7, 'e7', 'plant', 't', 'gate', 1.0, '{}', 1.0, 0.0, 0, 0, '');
+    INSERT INTO totals VALUES ('plant', 1, 0, 0, 1);
+    PRAGMA user_version = 1;
+"""
+
 
 def test_two_daemons_do_not_share_a_state_directory(tmp_path: Path, clock: ManualClock) -> None:
     first = Outbox(tmp_path, clock)
@@ -65,6 +83,22 @@ def test_an_outbox_of_a_newer_version_is_left_alone(tmp_path: Path, clock: Manua
     write.close()
     with pytest.raises(OutboxError, match=r"written by a newer version \(schema 99"):
         Outbox(tmp_path, clock)
+
+
+def test_an_outbox_of_the_first_version_goes_on_with_what_waits_in_it(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    with sqlite3.connect(tmp_path / "outbox.db") as write:
+        write.executescript(VERSION_1)
+    write.close()
+    outbox = Outbox(tmp_path, clock)
+    (row,) = outbox.due("plant", clock.now(), 10)
+    assert (row.id, row.event_id, row.subject, row.options) == (7, "e7", "gate", "")
+    assert outbox.totals()["plant"].pending == 1
+    outbox.close()
+    with sqlite3.connect(tmp_path / "outbox.db") as read:
+        assert read.execute("PRAGMA user_version").fetchone() == (store.SCHEMA_VERSION,)
+    read.close()
 
 
 def test_the_file_is_set_up_to_survive_a_power_cut_and_to_shrink(outbox: Outbox) -> None:

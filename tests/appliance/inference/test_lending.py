@@ -193,7 +193,7 @@ def test_a_real_model_finds_the_same_together_as_alone(tmp_path: Path) -> None:
         runs.append(len(tensor))
         return compute(tensor)
 
-    session.run = run  # type: ignore[method-assign]
+    session.run = run  # type: ignore[method-assign]  # noted
     sharing = shared(Opened(session, FORM, 1, batch=4))
     lent = LentEmbedder(resolved("embedding"), sharing, Patience())
     pictures = [image(bgr=tuple(chance.integers(0, 256, 3).tolist())) for _ in range(4)]

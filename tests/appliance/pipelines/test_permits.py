@@ -441,3 +441,31 @@ def test_a_permit_that_is_lent_in_place_of_one_that_hangs_is_not_held() -> None:
         with permits.hold("b", NEVER):
             held.append(permits.all_held)
     assert held == [True, False, True]
+
+
+def test_a_turn_that_has_begun_comes_before_those_that_have_not() -> None:
+    clock = ManualClock()
+    permits, order = permits_for("abc", clock=clock), []
+    outside, free = threading.Event(), threading.Event()
+
+    def returning() -> None:
+        with permits.hold("a", NEVER):
+            # It has had much more than the others.
+            clock.advance(1.0)
+            with permits.waiting():
+                outside.set()
+                assert free.wait(LIMIT_S)
+            order.append("a")
+
+    def beginning() -> None:
+        with permits.hold("b", NEVER):
+            order.append("b")
+
+    with ExitStack() as stack, running(returning):
+        assert outside.wait(LIMIT_S)
+        with permits.hold("c", NEVER):
+            stack.enter_context(running(beginning))
+            wait_until(lambda: waiting(permits) == {"b"})
+            free.set()
+            wait_until(lambda: waiting(permits) == {"a", "b"})
+    assert order == ["a", "b"]
