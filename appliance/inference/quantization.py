@@ -3,7 +3,7 @@
 import subprocess
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from appliance.inference.agreement import agreement
 from appliance.inference.catalog import ModelError
 from appliance.inference.children import child, last_words, run_child
+from appliance.inference.front import alone
 from appliance.inference.packages import PIP, PIP_NETWORK, run_program
 from appliance.inference.providers import choose_provider
 from appliance.inference.quantizer import Order, read_image
@@ -81,6 +82,9 @@ def quantize(
         ModelError: it cannot be made, or cannot be run.
     """
     key = f"quantize-{resolved.sha256[:16]}"
+    # It is run with the image alone.
+    path = alone(resolved.path, resolved.sha256, resolved.form, store.prepared)
+    resolved = replace(resolved, path=path)
     waiting = lambda: report("another program makes it now: waiting")  # noqa: E731 - one sentence
     with store.locked_as(key, waiting), store.workplace_as(key) as folder:
         copy = folder / "int8.onnx"

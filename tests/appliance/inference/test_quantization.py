@@ -23,6 +23,13 @@ from appliance.inference.session import CPU, Session
 from appliance.inference.store import Store
 
 LABELS = ("dark", "light", "other")
+ADDS_NOTHING = """
+    g (int64[1, 2] orig_target_sizes, float[1, 3] bare) => (float[1, 3] scores) {
+        sizes = Cast <to = 1> (orig_target_sizes)
+        sum = ReduceSum <keepdims = 1> (sizes)
+        none = Sub (sum, sum)
+        scores = Add (bare, none)
+    }"""
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +159,23 @@ def test_a_copy_that_is_damaged_is_not_used(model: Resolved, store: Store, tmp_p
     other.written(other.model_path(copy.sha256), "not what it was")
     with pytest.raises(ModelError, match="make it again"):
         quantized(model.sha256, other)
+
+
+def test_a_model_that_asks_for_the_size_of_the_image_is_made_of_the_image_alone(
+    model: Resolved, samples: Path, tmp_path: Path
+) -> None:
+    asking = onnx.load(model.path)
+    size = onnx.helper.make_tensor_value_info("orig_target_sizes", onnx.TensorProto.INT64, (1, 2))
+    asking.graph.input.append(size)
+    asking.graph.node[-1].output[0] = "bare"
+    asking.graph.node.extend(onnx.parser.parse_graph(ADDS_NOTHING).node)
+    onnx.save(asking, tmp_path / "asking.onnx")
+    card = ModelCard(
+        name="asking", file=tmp_path / "asking.onnx", family="classification", labels=LABELS
+    )
+    store = Store(tmp_path / "state")
+    record = quantize(resolution(card, store), pictures_in(samples), store, said)
+    assert record.agreement >= 0.9
 
 
 def test_a_report_alone_keeps_nothing(model: Resolved, samples: Path, tmp_path: Path) -> None:
