@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
@@ -34,8 +34,11 @@ class MqttManifest(SinkManifest):
         description="The topic; may name {camera} {pipeline} {workflow} {step} {label}, in which "
         "`+`, `#` and `/` become `_`."
     )
-    qos: Literal[0, 1] = Field(
-        default=1, description="1: the broker acknowledges it; 0: it may be lost on the way."
+    qos: int = Field(
+        default=1,
+        ge=0,
+        le=1,
+        description="1: the broker acknowledges it; 0: it may be lost on the way.",
     )
     retain: bool = Field(
         default=False, description="The broker keeps the last message for who subscribes later."
