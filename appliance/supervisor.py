@@ -67,6 +67,9 @@ class Supervisor:
         it goes on: nobody needs what it holds.
 
         What is `expected` to go wrong is logged as its sentence, anything else with its traceback.
+
+        Raises:
+            RuntimeError: the machine gives no more threads.
         """
         task = Task(name, loop, restart, expected, rank, patience_s)
         thread = threading.Thread(target=self._supervise, args=(task,), name=name, daemon=True)
@@ -74,7 +77,13 @@ class Supervisor:
             # What runs once and is over is forgotten: connections come and go for months.
             self._tasks = [(t, th) for t, th in self._tasks if t.restart or not t.done.is_set()]
             self._tasks.append((task, thread))
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:
+            # The machine has no more threads: there is nothing here to wait for.
+            with self._lock:
+                self._tasks.remove((task, thread))
+            raise
         return task
 
     def stop(self, timeout_s: float) -> list[str]:

@@ -238,3 +238,17 @@ def test_a_loop_is_waited_for_as_long_as_its_patience_says_and_no_longer() -> No
         release.set()
     for task in tasks:
         finished(task)
+
+
+def test_a_thread_that_the_machine_does_not_give_is_not_waited_for(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            supervisor.start("lane", until_stopped)
+    supervisor.start("other", until_stopped)
+    assert supervisor.stop(LONG_S) == []
